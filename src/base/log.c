@@ -122,7 +122,7 @@ static void put_number(struct line *l, uint64_t value, int min_digits)
     put_bytes(l, digits + at, sizeof(digits) - at);
 }
 
-static void __attribute__((format(printf, 2, 0)))
+static void __attribute__((format(printf, 2, 0), nonnull(2)))
 put_va(struct line *l, const char *fmt, va_list args)
 {
     size_t room = sizeof(l->text) - l->len; /* vsnprintf ends with a NUL, put where \n will be */

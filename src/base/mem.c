@@ -33,10 +33,11 @@ void *sl_malloc(size_t size)
 
 void *sl_calloc(size_t count, size_t size)
 {
-    if (!count_one()) {
+    size_t total;
+    if (!count_one() || __builtin_mul_overflow(count, size, &total)) {
         return NULL;
     }
-    return count && size ? calloc(count, size) : calloc(1, 1);
+    return calloc(1, total ? total : 1);
 }
 
 void *sl_realloc(void *ptr, size_t size)

@@ -122,7 +122,7 @@ static void put_number(struct line *l, uint64_t value, int min_digits)
     put_bytes(l, digits + at, sizeof(digits) - at);
 }
 
-static void __attribute__((format(printf, 2, 0), nonnull(2)))
+static void __attribute__((format(printf, 2, 0)))
 put_va(struct line *l, const char *fmt, va_list args)
 {
     size_t room = sizeof(l->text) - l->len; /* vsnprintf ends with a NUL, put where \n will be */
@@ -345,6 +345,7 @@ void sl_log_write(enum sl_log_level level, const char *func, const char *fmt, ..
     if (!sl_log_is_on(level)) {
         return;
     }
+    sl_assert(fmt);
     int saved_errno = errno; /* callers log first and look at errno afterwards */
     va_list args;
     va_start(args, fmt);

@@ -126,6 +126,7 @@ static void __attribute__((format(printf, 2, 0)))
 put_va(struct line *l, const char *fmt, va_list args)
 {
     size_t room = sizeof(l->text) - l->len; /* vsnprintf ends with a NUL, put where \n will be */
+    sl_assert(fmt);
     int len = vsnprintf(l->text + l->len, room, fmt, args);
     if (len < 0) {
         put_text(l, fmt);
@@ -345,7 +346,6 @@ void sl_log_write(enum sl_log_level level, const char *func, const char *fmt, ..
     if (!sl_log_is_on(level)) {
         return;
     }
-    sl_assert(fmt);
     int saved_errno = errno; /* callers log first and look at errno afterwards */
     va_list args;
     va_start(args, fmt);

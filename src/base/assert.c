@@ -53,8 +53,8 @@ void sl_panic(const char *file, int line, const char *func, const char *what)
     if (!is_panicking) {
         is_panicking = true;
         char digits[12];
-        const char *const parts[] = {"panic: ", what, " in ", func, "() at ",
-                                     file, ":", number_text(line, digits)};
+        const char *const parts[] = {"panic: ", what, " in ", func,
+                                     "() at ",  file, ":",    number_text(line, digits)};
         char text[1024];
         char *at = text;
         for (size_t i = 0; i < SL_ARRAY_LEN(parts); i++) {

@@ -54,9 +54,9 @@ static const struct {
     const char *label; /* eight characters, as log readers expect */
     int syslog_priority;
 } levels[SL_LOG_LEVEL_COUNT] = {
-    [SL_LOG_ALERT] = {"alert  :", LOG_ALERT},       [SL_LOG_ERROR] = {"error  :", LOG_ERR},
-    [SL_LOG_WARNING] = {"warning:", LOG_WARNING},   [SL_LOG_NOTICE] = {"notice :", LOG_NOTICE},
-    [SL_LOG_INFO] = {"info   :", LOG_INFO},         [SL_LOG_DEBUG] = {"debug  :", LOG_DEBUG},
+    [SL_LOG_ALERT] = {"alert  :", LOG_ALERT},     [SL_LOG_ERROR] = {"error  :", LOG_ERR},
+    [SL_LOG_WARNING] = {"warning:", LOG_WARNING}, [SL_LOG_NOTICE] = {"notice :", LOG_NOTICE},
+    [SL_LOG_INFO] = {"info   :", LOG_INFO},       [SL_LOG_DEBUG] = {"debug  :", LOG_DEBUG},
 };
 
 /* Read by every writer. */
@@ -385,7 +385,8 @@ static int open_file(const char *path, struct sl_err *err)
     if (fd < 0) {
         return sl_err_set(err, SL_ESYS, "cannot open the log file '%s': %s", path, strerror(errno));
     }
-    int kept = file_fd < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, FIRST_OWN_FD) : dup3(fd, file_fd, O_CLOEXEC);
+    int kept =
+        file_fd < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, FIRST_OWN_FD) : dup3(fd, file_fd, O_CLOEXEC);
     int saved_errno = errno;
     close(fd);
     if (kept < 0) {

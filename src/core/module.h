@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a module is: a const descriptor with a name users know, settings rows, counters and operations. The daemon holds
+ * the one list of them (src/daemon/modules.c); nothing registers itself.
+ */
+#ifndef SL_CORE_MODULE_H
+#define SL_CORE_MODULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "conf/settings.h"
+#include "core/diag.h"
+
+struct sl_service;
+struct sl_session;
+struct sl_backend;
+struct sl_request;
+struct sl_reply;
+struct sl_worker;
+struct sl_monitor;
+
+enum sl_module_kind { SL_MODULE_ROUTER, SL_MODULE_MONITOR, SL_MODULE_FILTER, SL_MODULE_AUTH };
+
+/* A router of statements. Session callbacks run on the session's worker. */
+struct sl_router_ops {
+    /* Control thread, at start. */
+    int (*instance_new)(struct sl_service *service, void **ret_instance, struct sl_err *err);
+    void (*instance_free)(void *instance);
+    /* For GET /services: fields of router_diagnostics. Any thread. */
+    void (*diagnostics)(const struct sl_service *service, struct sl_diag *out);
+
+    /* Bytes only: the router takes the accepted socket and never comes to the functions below (router=tcp). */
+    void (*accept)(struct sl_service *service, struct sl_worker *worker, int fd, const struct sockaddr_storage *peer,
+                   const struct sockaddr_storage *local);
+
+    /* The client is authenticated. SL_OK: the session lives; else it is refused with the error text. */
+    int (*session_open)(struct sl_session *s, struct sl_err *err);
+    void (*session_close)(struct sl_session *s);
+    /* A command of the client; see core/session.h for the contract. */
+    void (*on_request)(struct sl_session *s, struct sl_request *rq);
+    /* A reply is complete (state DONE) on a backend; `forwarded` says whether the client got it. */
+    void (*on_reply)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply, uint8_t purpose);
+    /* A server answered the client's command with an ERR and nothing of the reply has been forwarded yet. True: the router
+     * deals with it (retries elsewhere, treats the connection as lost); the client does not get it. May be NULL. */
+    bool (*on_error)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply);
+    /* A backend is authenticated and can take commands. */
+    void (*on_backend_ready)(struct sl_session *s, struct sl_backend *b);
+    /* A backend connection is gone (refused, reset, killed, protocol error); it is closing already. */
+    void (*on_backend_lost)(struct sl_session *s, struct sl_backend *b, const char *why);
+    /* Some server's status changed (roles moved, went down, maintenance). */
+    void (*on_topology)(struct sl_session *s);
+    /* About once a second: deadlines of held statements. May be NULL. */
+    void (*on_sweep)(struct sl_session *s, uint64_t now_ms);
+    /* Why the session is locked to the primary, or NULL; bytes it keeps. For the session inspector. May be NULL. */
+    const char *(*why_primary)(const struct sl_session *s);
+    size_t (*memory)(const struct sl_session *s, uint64_t *ret_history_length);
+};
+
+struct sl_monitor_ops {
+    int (*instance_new)(struct sl_monitor *m, void **ret_instance, struct sl_err *err);
+    void (*instance_free)(void *instance);
+    /* One tick on the monitor's thread: observations of all servers are in; decide, act, publish. */
+    void (*tick)(struct sl_monitor *m, void *instance, uint64_t now_ms);
+    /* A probe on a server's own thread: fills the module's observation of this server. */
+    void (*probe)(struct sl_monitor *m, void *instance, unsigned server_index);
+    void (*diagnostics)(struct sl_monitor *m, void *instance, struct sl_diag *out);
+    /* May the admin set these bits on the server? SL_ESTATE with text when not. Optional. Admin thread. */
+    int (*admin_check)(struct sl_monitor *m, void *instance, unsigned server_index, uint32_t set, struct sl_err *err);
+};
+
+struct sl_module {
+    const char *name;
+    enum sl_module_kind kind;
+    const char *version;
+    const char *description;
+    const char *maturity; /* "GA", "Beta" */
+    const struct sl_settings *settings;
+    const void *ops; /* struct sl_router_ops or struct sl_monitor_ops */
+};
+
+#endif

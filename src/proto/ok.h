@@ -116,7 +116,7 @@ struct sl_resultset_column {
     const char *name;
     uint8_t type;      /* enum sl_column_type; 0 is taken as SL_TYPE_VAR_STRING */
     uint16_t flags;    /* column flags, 0 is fine */
-    uint32_t length;   /* display length; 0: 255 for strings, 21 for numbers */
+    uint32_t length;   /* display length in bytes; 0: a default of the type */
 };
 
 struct sl_resultset {

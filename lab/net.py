@@ -130,9 +130,11 @@ def cut(net, nodes, cuts):
     if os.geteuid() != 0 or not NFT:
         raise LabError('partition needs root and the package nftables')
     heal(net)
-    text = ('table inet %s { chain out { type filter hook output priority 0; policy accept;\n%s\n}}'
+    text = ('table inet %s { chain out { type filter hook output priority 0; policy accept;\n%s\n}\n}\n'
             % (_table(net), '\n'.join(_rules(nodes, cuts))))
-    subprocess.run([NFT, '-f', '-'], input=text, text=True, check=True)
+    p = subprocess.run([NFT, '-f', '-'], input=text, text=True, stderr=subprocess.PIPE)
+    if p.returncode:
+        raise LabError('nft failed: ' + p.stderr)
 
 
 def heal(net):

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests.
+
+One Galera cluster of three serves most tests; the fixture `cluster` heals it before each of them,
+so a test may kill and freeze as it likes.  The labs end with the test run in whatever way that ends
+(lab.guard).
+"""
+import os
+import sys
+import tempfile
+import shutil
+import subprocess
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(os.path.dirname(HERE))]
+
+from lab import Lab                                       # noqa: E402  (paths first)
+from sealane import Sealane, SEALANED, wait_until         # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'slow: takes more than ten seconds')
+    config.addinivalue_line('markers', 'lab: tests of the lab itself, no daemon needed')
+    config.addinivalue_line('markers', 'root: needs root')
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if 'root' in item.keywords and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason='needs root'))
+
+
+@pytest.fixture(scope='session')
+def work():
+    path = tempfile.mkdtemp(prefix='sealane-test-')
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def make_lab(work, name, **kw):
+    lab = Lab(os.path.join(work, name))
+    try:
+        lab.up(name, guarded=True, **kw)
+        yield lab
+    finally:
+        lab.down(wipe=True)
+
+
+@pytest.fixture(scope='session')
+def galera3(work):
+    yield from make_lab(work, 'galera3', use_tls=True, settings=['max_allowed_packet=64M'])
+
+
+@pytest.fixture(scope='session')
+def repl3(work):
+    yield from make_lab(work, 'repl3')
+
+
+@pytest.fixture(scope='session')
+def single(work):
+    yield from make_lab(work, 'single')
+
+
+def repair(lab):
+    """Bring every node of a Galera lab back to Synced, starting the dead ones."""
+    if lab.cuts:
+        lab.heal()
+    for n in lab.nodes:
+        if n.frozen:
+            n.thaw()
+    alive = [n for n in lab.nodes if n.pid]
+    if not alive:
+        lab.nodes[0].start(bootstrap=True)
+    for n in lab.nodes:
+        if not n.pid:
+            n.start()
+    size = str(len(lab.nodes))
+    for n in lab.nodes:
+        wait_until(lambda n=n: n.ready() and n.wsrep()['wsrep_cluster_size'] == size, 90,
+                   'node %s back in a cluster of %s' % (n.name, size))
+        n.sql('SET GLOBAL read_only=OFF; SET GLOBAL wsrep_desync=OFF;'
+              'SET GLOBAL general_log=OFF; SET GLOBAL wsrep_reject_queries=NONE')
+
+
+@pytest.fixture
+def cluster(galera3):
+    """The Galera lab, healthy, with an empty database `test` and the account app@'%'."""
+    repair(galera3)
+    galera3.nodes[0].sql('DROP DATABASE IF EXISTS test; CREATE DATABASE test;'
+                         'CREATE TABLE test.t (id INT PRIMARY KEY AUTO_INCREMENT, a INT, '
+                         'b LONGBLOB); INSERT INTO test.t (id, a) VALUES (1,10),(2,20),(3,30)')
+    for n in galera3.nodes[1:]:
+        wait_until(lambda n=n: n.value('SELECT COUNT(*) FROM test.t') == '3', 10, 'data on all')
+    return galera3
+
+
+def client_connections(node):
+    """Connections to a node that are not the lab's and not the server's own."""
+    return node.sql("SELECT id, user, host, command, info FROM information_schema.processlist "
+                    "WHERE user NOT IN ('root', 'system user', 'event_scheduler', 'repl_user') "
+                    "AND command <> 'Binlog Dump'")
+
+
+def no_leaks(lab):
+    for n in lab.nodes:
+        if n.pid and not n.frozen and n.ready(synced=False):
+            wait_until(lambda n=n: not client_connections(n), 15,
+                       'no connection left on %s' % n.name)
+
+
+@pytest.fixture
+def make_sealane(tmp_path, request):
+    """Factory of daemons: make(lab, **write) starts one; all are stopped and checked at the end."""
+    if not os.path.exists(SEALANED):
+        pytest.skip('%s is not built' % SEALANED)
+    made = []
+
+    def make(lab, start=True, **config):
+        s = Sealane(tmp_path / ('sealane%d' % len(made)), lab)
+        made.append(s)
+        s.write(**config)
+        if start:
+            s.start()
+        return s
+    yield make
+    failed = getattr(request.node, 'failed', False)
+    try:
+        for s in made:
+            if failed:
+                print(s.tail(80))
+            s.stop()
+        for lab in {id(s.lab): s.lab for s in made}.values():
+            no_leaks(lab)
+    finally:
+        for s in made:
+            s.abandon()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if outcome.get_result().failed:
+        item.failed = True
+
+
+@pytest.fixture
+def sealane(cluster, make_sealane):
+    """readwritesplit over the healthy cluster, states known."""
+    s = make_sealane(cluster)
+    s.wait_healthy()
+    return s
+
+
+@pytest.fixture(scope='session')
+def run():
+    """Run a program, return its output, fail with it."""
+    def call(argv, timeout=120, **kw):
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=timeout, errors='replace', **kw)
+        assert p.returncode == 0, '%s\n%s' % (' '.join(argv), p.stdout[-4000:])
+        return p.stdout
+    return call

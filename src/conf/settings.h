@@ -42,7 +42,10 @@ enum sl_setting_flags {
     SL_SETTING_FUTURE = 64,    /* known, its feature does not exist yet: accepted with a warning naming it when it is set to
                                   something other than its default */
     SL_SETTING_QUOTED = 128,   /* surrounding quotes are stripped */
-    SL_SETTING_NOCASE = 256    /* enum names in any letter case */
+    SL_SETTING_NOCASE = 256,   /* enum names in any letter case */
+    SL_SETTING_DIRECTORY = 512,/* a directory of the daemon: a relative one is relative to the working directory, and
+                                  only the main file may set it */
+    SL_SETTING_READABLE = 1024 /* a path that must exist and be readable */
 };
 
 struct sl_choice {
@@ -57,20 +60,42 @@ struct sl_setting {
     size_t offset;                   /* of the value in the struct */
     const char *default_text;        /* as a user would write it; NULL = unset/0/false */
     int64_t min, max;                /* numbers; both 0 = no limit beyond the type's */
-    const struct sl_choice *choices; /* enum and mask, ends with a NULL name */
+    const struct sl_choice *choices; /* enum and mask; for a number: words that stand for a value outside min..max,
+                                        such as threads=auto. Ends with a NULL name */
     const char *alias_of;            /* old name of another row: parsed as that one, with a warning; offset unused */
     const char *help;                /* one sentence */
 };
 
 #define SL_SETTINGS_END {NULL, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL}
 
+enum sl_settings_flags {
+    SL_SETTINGS_NO_LOGIN = 1,     /* a router whose service needs no user and password */
+    SL_SETTINGS_NEEDS_SERVERS = 2 /* a router that cannot work without servers */
+};
+
 /* A table of rows for one kind of object, e.g. "server", "readwritesplit". */
 struct sl_settings {
     const char *name;
     const struct sl_setting *rows; /* ends with a NULL name */
     size_t struct_size;
+    unsigned flags;                /* enum sl_settings_flags */
 };
 
+struct sl_secrets;
+
+/*
+ * What parsing a value needs from outside: the directory that relative paths start from (NULL: the working
+ * directory) and the key of encrypted passwords (NULL: passwords are plain). The strings stay the caller's and must
+ * outlive every later parse. Set by the control thread before it parses, and only changed by it.
+ */
+struct sl_settings_environment {
+    const char *path_base;
+    const struct sl_secrets *secrets;
+};
+void sl_settings_environment_set(struct sl_settings_environment env);
+struct sl_settings_environment sl_settings_environment_get(void);
+
+/* The row of that name (aliases too), or NULL. */
 const struct sl_setting *sl_settings_find(const struct sl_settings *s, const char *name);
 
 /* Fills the struct with defaults (strings are allocated). The memory must be zeroed. Panics on a bad default: rows are code. */
@@ -83,5 +108,24 @@ int sl_setting_parse(const struct sl_setting *row, void *object, const char *tex
 /* Renders the current value as a user would write it; passwords as "*****". 0 or SL_ENOMEM. Unset gives "". */
 int sl_setting_render(const struct sl_setting *row, const void *object, struct sl_buf *out);
 bool sl_setting_is_default(const struct sl_setting *row, const void *object);
+
+/* Copies every value of the table; strings are duplicated. `to` must be zeroed memory. 0 or SL_ENOMEM (then `to` is
+ * cleared again). For changes at runtime: copy, parse into the copy, and take the copy only when all of it is good. */
+int sl_settings_copy(const struct sl_settings *s, void *to, const void *from);
+
+/* Is this a duration without its unit? Deprecated in files, refused by REST. */
+bool sl_setting_lacks_unit(const struct sl_setting *row, const char *text);
+
+/* What values the row takes, in words: "one of: all, master", "5..100", "a duration such as 10s". */
+int sl_setting_describe(const struct sl_setting *row, struct sl_buf *out);
+
+/* "bool", "count", "duration", ...: the names REST uses. Static. */
+const char *sl_setting_type_name(const struct sl_setting *row);
+
+/* The item of `list` (walked by `item(list, i)` until NULL) nearest to `text`, or NULL when none is near enough to be
+ * what was meant. */
+const char *sl_nearest_name(const char *text, const char *(*item)(const void *list, size_t i), const void *list);
+/* The same over the rows of a table. */
+const char *sl_settings_nearest(const struct sl_settings *s, const char *name);
 
 #endif

@@ -456,7 +456,7 @@ struct sl_mariadbmon_settings {
     int64_t ssh_timeout;
     int64_t ssh_port;
     int64_t rebuild_port;
-    int64_t mariabackup_use_memory;
+    char *mariabackup_use_memory; /* as mariabackup takes it */
     int64_t mariabackup_parallel;
     char *backup_storage_address;
     char *backup_storage_path;

@@ -98,9 +98,14 @@ rpl_semi_sync_slave_enabled = ON
 rpl_semi_sync_master_timeout = 10000
 """
 
+# the state transfer scripts would take these files for their own encryption, which needs stunnel
 TLS = """ssl_ca = {tls}/ca.pem
 ssl_cert = {tls}/{name}.pem
 ssl_key = {tls}/{name}.key
+"""
+
+NO_SST_TLS = """[sst]
+ssl-mode = DISABLED
 """
 
 TOOLS = """[mariabackup]
@@ -138,4 +143,4 @@ def render(spec, home, members, options, tls_dir=None):
                 continue
             line = rest
         text += line.replace('=', ' = ', 1) + '\n'
-    return text + TOOLS.format(**values)
+    return text + TOOLS.format(**values) + (NO_SST_TLS if tls_dir else '')

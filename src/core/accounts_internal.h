@@ -100,6 +100,23 @@ int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_
 int sl_accounts_file_load(const char *path, struct sl_accounts_builder *b, struct sl_err *err);
 int sl_accounts_file_parse(struct sl_slice text, struct sl_accounts_builder *b, struct sl_err *err);
 
+/* accounts_load.c: reads the grant tables over one connection. */
+struct sl_dbc;
+enum sl_accounts_gap { /* what the service user may not read; each is worth one warning */
+    SL_GAP_GLOBAL_PRIV, SL_GAP_DB, SL_GAP_TABLES_PRIV, SL_GAP_COLUMNS_PRIV, SL_GAP_PROCS_PRIV, SL_GAP_PROXIES_PRIV,
+    SL_GAP_ROLES_MAPPING, SL_GAP_SHOW_DATABASES, SL_GAP_COUNT
+};
+struct sl_accounts_load_report {
+    uint32_t gaps;       /* bit per sl_accounts_gap */
+    unsigned skipped;    /* rows that could not be understood */
+    char grantee[256];   /* 'user'@'host' of the service user as the server sees it */
+};
+/* 0; SL_EINVAL: the accounts cannot be read (text has the GRANT that is missing), SL_ESYS, SL_ETIMEOUT, SL_ENOMEM, SL_ELIMIT. */
+int sl_accounts_load_tables(struct sl_dbc *dbc, struct sl_accounts_builder *b, struct sl_accounts_load_report *report,
+                            struct sl_err *err);
+/* What is missing, why it matters and the statement that cures it. */
+void sl_accounts_gap_text(enum sl_accounts_gap gap, const char *grantee, char *out, size_t size);
+
 /* accounts.c: rows that the builder skips are counted, not fatal */
 unsigned sl_accounts_builder_count(const struct sl_accounts_builder *b);
 

@@ -113,6 +113,7 @@ static bool read_ok(struct sl_reply *r, const struct packet *p)
         return false;
     }
     r->status = ok.status;
+    r->has_status = true;
     r->warnings = ok.warnings;
     if (p->first == SL_FIRST_OK) {
         r->affected_rows = ok.affected_rows;
@@ -137,6 +138,7 @@ static bool read_end(struct sl_reply *r, const struct packet *p)
         return false;
     }
     r->status = eof.status;
+    r->has_status = true;
     r->warnings = eof.warnings;
     return true;
 }

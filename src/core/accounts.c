@@ -265,7 +265,7 @@ static int compare_accounts(const void *pa, const void *pb, void *arg)
     int diff = strcmp(text + a->user, text + b->user);
     if (diff == 0 && a->host != b->host) {
         diff = sl_host_rank_compare(sl_host_rank_of(text + a->host), sl_host_rank_of(text + b->host));
-        diff = diff != 0 ? diff : strcasecmp(text + b->host, text + a->host);
+        diff = diff != 0 ? diff : strcmp(text + b->host, text + a->host);
     }
     return diff != 0 ? diff : (a->sequence < b->sequence ? -1 : 1);
 }
@@ -281,9 +281,10 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
     return diff != 0 ? diff : strcmp(text + a->value, text + b->value);
 }
 
-static bool same_account(const struct sl_accounts_builder *b, const struct raw_account *x, const struct raw_account *y)
+/* Strings are interned: equal ones have the same offset. */
+static bool same_account(const struct raw_account *x, const struct raw_account *y)
 {
-    return x->is_role == y->is_role && x->user == y->user && strcasecmp(b->text + x->host, b->text + y->host) == 0;
+    return x->is_role == y->is_role && x->user == y->user && x->host == y->host;
 }
 
 static void sort_and_drop_doubles(struct sl_accounts_builder *b)
@@ -292,7 +293,7 @@ static void sort_and_drop_doubles(struct sl_accounts_builder *b)
     if (b->account_count > 0) {
         qsort_r(b->accounts, b->account_count, sizeof(*b->accounts), compare_accounts, b->text);
         for (uint32_t i = 0; i < b->account_count; i++) {
-            if (kept == 0 || !same_account(b, &b->accounts[kept - 1], &b->accounts[i])) {
+            if (kept == 0 || !same_account(&b->accounts[kept - 1], &b->accounts[i])) {
                 b->accounts[kept++] = b->accounts[i];
             }
         }

@@ -252,8 +252,18 @@ class Node:
         self.wait_gone()
         return done
 
+    def _settle(self, frozen):
+        """A stop or continue signal takes effect a moment after kill() returned."""
+        end = time.monotonic() + 2
+        while self.pid and self.frozen != frozen and time.monotonic() < end:
+            time.sleep(0.005)
+
     def freeze(self):
-        return self.signal(signal.SIGSTOP)
+        done = self.signal(signal.SIGSTOP)
+        self._settle(True)
+        return done
 
     def thaw(self):
-        return self.signal(signal.SIGCONT)
+        done = self.signal(signal.SIGCONT)
+        self._settle(False)
+        return done

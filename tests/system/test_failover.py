@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes die, freeze, come back, are drained: what the sessions notice."""
+import time
+
+import pytest
+
+import load
+from sealane import wait_until
+from wire import WireError
+
+
+def equal_rows(cluster):
+    counts = {n.value('SELECT COUNT(*) FROM test.t') for n in cluster.nodes if n.pid}
+    return len(counts) == 1
+
+
+def writes_go_on(work, more=30, deadline_s=40):
+    at = work.done()
+    wait_until(lambda: work.done() > at + more, deadline_s, 'work goes on')
+
+
+@pytest.mark.slow
+def test_master_killed_under_load_and_restarted(sealane, cluster, capsys):
+    with load.Load(sealane.port, load.write, 8) as work:
+        writes_go_on(work)
+        cluster.node('71').kill()
+        killed = time.monotonic()
+        sealane.wait_states({'Galera-72': 'Master, Synced, Running', 'Galera-71': 'Down'}, 5)
+        writes_go_on(work)
+        first = min(s.samples[-1][0] for s in work.sessions)
+        cluster.node('71').start()
+        sealane.wait_states({'Galera-71': 'Master, Synced, Running'}, 60)
+        writes_go_on(work)
+    with capsys.disabled():
+        print('\n  longest pause %.2f s, errors %d, connections lost %d'
+              % (work.longest(), len(work.errors()), work.lost()))
+    assert work.lost() == 0, work.errors()[:5]
+    # error_on_write: one error per session that had a write in flight, none afterwards
+    assert len(work.errors()) <= 4 * len(work.sessions), work.errors()[:20]
+    assert work.longest() < 15 and first > killed - 15
+    wait_until(lambda: equal_rows(cluster), 15, 'all nodes equal')
+    stored = int(cluster.node('72').value('SELECT COUNT(*) FROM test.t')) - 3
+    assert stored >= work.done()
+
+
+@pytest.mark.slow
+def test_open_transaction_does_not_continue_elsewhere(sealane, cluster):
+    """Without replay a transaction that lost its server must end in an error, never half done."""
+    with sealane.wire(database='test', timeout=60) as c:
+        c.query('BEGIN')
+        c.query('INSERT INTO t (id, a) VALUES (800, 1)')
+        cluster.node('71').kill()
+        with pytest.raises(Exception):
+            c.query('INSERT INTO t (id, a) VALUES (801, 1)')
+            c.query('COMMIT')
+    sealane.wait_states({'Galera-72': {'Master'}}, 10)
+    node = cluster.node('72')
+    wait_until(lambda: node.value('SELECT COUNT(*) FROM test.t WHERE id IN (800, 801)') == '0',
+               15, 'nothing of it is stored')
+
+
+def test_replica_killed_is_not_noticed_by_readers(sealane, cluster):
+    with load.Load(sealane.port, load.read, 8) as work:
+        writes_go_on(work, 200)
+        cluster.node('72').kill()
+        sealane.wait_states({'Galera-72': 'Down'}, 5)
+        writes_go_on(work, 200)
+    assert work.errors() == []
+
+
+@pytest.mark.slow
+def test_frozen_replica(sealane, cluster, capsys):
+    """Detected within backend_read_timeout + one interval; nobody else is slower meanwhile."""
+    with load.Load(sealane.port, load.read, 8) as work:
+        writes_go_on(work, 1000)
+        before = work.percentile(0.99)
+        frozen = time.monotonic()
+        cluster.node('73').freeze()
+        wait_until(lambda: 'Running' not in sealane.states()['Galera-73'], 5, '73 is down')
+        took = time.monotonic() - frozen
+        writes_go_on(work, 1000)
+        busy = [s for s in work.sessions if all(t < 0.5 for at, t in s.samples if at > frozen)]
+        after = sorted(t for s in busy for at, t in s.samples if at > frozen)
+        cluster.node('73').thaw()
+    with capsys.disabled():
+        print('\n  detected after %.2f s; p99 of unconcerned sessions %.1f ms, before %.1f ms'
+              % (took, after[int(len(after) * .99)] * 1000, before * 1000))
+    assert took < 1.0 + 0.3 + 0.7                   # timeout, interval, scheduling
+    assert busy, 'every session hung on the frozen node'
+    assert after[int(len(after) * .99)] < 3 * before + 0.01
+    assert work.longest() < 5
+
+
+@pytest.mark.slow
+def test_frozen_master(sealane, cluster):
+    with load.Load(sealane.port, load.read, 4) as readers, \
+            load.Load(sealane.port, load.write, 4) as writers:
+        writes_go_on(writers)
+        frozen = time.monotonic()
+        cluster.node('71').freeze()
+        wait_until(lambda: sealane.master() == 'Galera-72', 6, '72 is the Master')
+        assert time.monotonic() - frozen < 2.5
+        writes_go_on(readers, 100)
+        writes_go_on(writers)
+        cluster.node('71').thaw()
+    assert readers.errors() == []
+
+
+@pytest.mark.slow
+def test_thawed_node_that_lies_gets_no_reads(sealane, cluster):
+    """A node that slept through its expulsion still says Synced; its old view gives it away."""
+    node = cluster.node('73')
+    node.freeze()
+    wait_until(lambda: cluster.node('71').wsrep()['wsrep_cluster_size'] == '2', 20, 'expelled')
+    cluster.node('71').sql('INSERT INTO test.t (id, a) VALUES (999, 1)')
+    with sealane.wire(database='test') as c:
+        node.thaw()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            assert c.value('SELECT COUNT(*) FROM t WHERE id = 999') == '1', 'stale read'
+    sealane.wait_states({'Galera-73': 'Slave, Synced, Running'}, 30)
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_node_cut_off_from_the_group_is_not_used(sealane, cluster):
+    cluster.partition(['73'])
+    sealane.wait_states({'Galera-73': 'Running'}, 20)
+    with sealane.wire() as c:
+        assert {c.value('SELECT @@wsrep_node_name') for _ in range(10)} == {'galera-72'}
+    cluster.heal()
+    sealane.wait_healthy(40)
+
+
+def test_maintenance_and_drain(sealane):
+    with sealane.wire() as c, load.Load(sealane.port, load.read, 4) as work:
+        writes_go_on(work, 100)
+        sealane.set_state('Galera-72', 'maintenance')
+        sealane.wait_states({'Galera-72': 'Maintenance, Running'}, 3)
+        wait_until(lambda: {c.value('SELECT @@wsrep_node_name') for _ in range(10)} ==
+                   {'galera-73'}, 5, 'no reads on 72')
+        sealane.set_state('Galera-72', 'maintenance', clear=True)
+        sealane.wait_states({'Galera-72': 'Slave, Synced, Running'}, 3)
+        sealane.set_state('Galera-73', 'drain')
+        wait_until(lambda: sealane.states()['Galera-73'].split(',')[0] in ('Draining', 'Drained'),
+                   3, 'draining')
+        with sealane.wire() as new:
+            assert {new.value('SELECT @@wsrep_node_name') for _ in range(10)} == {'galera-72'}
+        sealane.set_state('Galera-73', 'drain', clear=True)
+    assert work.errors() == []
+
+
+def test_master_in_maintenance_moves_writes(sealane):
+    with load.Load(sealane.port, load.write, 4) as work:
+        writes_go_on(work)
+        sealane.set_state('Galera-71', 'maintenance')
+        sealane.wait_states({'Galera-72': 'Master, Synced, Running'}, 3)
+        writes_go_on(work)
+        sealane.set_state('Galera-71', 'maintenance', clear=True)
+        sealane.wait_healthy()
+        writes_go_on(work)
+    assert work.errors() == []
+
+
+def test_all_masters_gone(cluster, make_sealane):
+    """error_on_write: reads go on, a write gets 1290 and the session lives."""
+    s = make_sealane(cluster, monitor={'disable_master_role_setting': 'true'})
+    s.wait_states({'Galera-71': 'Synced, Running'}, 10)
+    with pytest.raises(Exception), s.wire() as c:
+        c.query('SELECT 1')                      # no Slave either: nothing to connect to
+    s2 = make_sealane(cluster, start=False)
+    s2.write(service={'master_failure_mode': 'error_on_write'})
+    s2.start()
+    s2.wait_healthy()
+    with s2.wire(database='test') as c:
+        for name in ('Galera-71', 'Galera-72'):
+            s2.set_state(name, 'maintenance')
+        s2.wait_states({'Galera-73': 'Master, Synced, Running'}, 5)
+        c.query('INSERT INTO t (a) VALUES (1)')
+        s2.set_state('Galera-73', 'maintenance')
+        s2.wait_states({'Galera-73': 'Maintenance, Running'}, 5)
+        with pytest.raises(WireError) as e:
+            c.query('INSERT INTO t (a) VALUES (1)')
+        assert e.value.errno == 1290
+        for name in ('Galera-71', 'Galera-72', 'Galera-73'):
+            s2.set_state(name, 'maintenance', clear=True)
+        s2.wait_healthy()
+        c.query('INSERT INTO t (a) VALUES (1)')
+
+
+@pytest.mark.parametrize('mode', ['fail_instantly', 'fail_on_write'])
+def test_failure_modes(cluster, make_sealane, mode):
+    s = make_sealane(cluster, service={'master_failure_mode': mode,
+                                       'master_reconnection': 'false'})
+    s.wait_healthy()
+    with s.wire(database='test', timeout=20) as c:
+        c.query('SELECT 1')
+        cluster.node('71').kill()
+        s.wait_states({'Galera-72': {'Master'}}, 10)
+        if mode == 'fail_on_write':
+            assert c.value('SELECT 1') == '1'
+        with pytest.raises(Exception):
+            c.query('INSERT INTO t (a) VALUES (1)')
+            c.query('SELECT 1')

@@ -2,7 +2,8 @@
 /*
  * Value of one setting -> text, and the words that describe what a setting takes.
  *
- * What is rendered can be parsed again and gives the same value (passwords excepted, which are never shown).
+ * What is rendered can be parsed again and gives the same value, with two exceptions: passwords are never shown, and
+ * durations are shown in ms (as REST clients expect) even where only whole seconds are taken.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -205,8 +205,8 @@ static int check_root(const struct sl_journal *j, const json_t *root, int64_t no
 
 int sl_journal_read(const struct sl_journal *j, uint32_t *status, int64_t now_s, int64_t max_age_s, struct sl_err *err)
 {
-    char *text;
-    size_t len;
+    char *text = NULL;
+    size_t len = 0;
     int rc = read_file(j->path, &text, &len, err);
     if (rc < 0) {
         return rc;

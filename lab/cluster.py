@@ -13,7 +13,7 @@ import time
 
 from . import guard, net, status, template, tls, topology
 from .errors import LabError
-from .node import Node, process_state, read_pid
+from .node import Node, process_state
 
 DEFAULT_DIR = os.environ.get('SEALANE_LAB', '/tmp/sealane-lab')
 

@@ -2,7 +2,8 @@
 /*
  * Checks across settings and objects. Each is a small function that may only add to the report.
  *
- * Rules: MaxScale 24.02 configuration guide; the checks of ports used twice and of servers nobody watches are our own.
+ * Rules: MaxScale 24.02 configuration guide; the checks of ports used twice and of servers nobody
+ * watches are our own.
  */
 #include "conf/check.h"
 
@@ -62,6 +63,9 @@ int sl_conf_throttling_parse(const char *text, struct sl_conf_throttling *ret, s
         }
         size_t skip = strspn(pos, " \t");
         size_t kept = len > skip ? len - skip : 0;
+        while (kept > 0 && (pos[skip + kept - 1] == ' ' || pos[skip + kept - 1] == '\t')) {
+            kept--;
+        }
         memcpy(part, pos + skip, kept);
         part[kept] = '\0';
         struct sl_setting row = {.name = names[i],
@@ -240,8 +244,8 @@ static void check_service(const struct checker *k, const struct sl_conf_service 
     }
     bool names_any = set->servers != NULL || set->targets != NULL || set->cluster != NULL;
     if ((flags & SL_SETTINGS_NEEDS_SERVERS) != 0 && !names_any) {
-        FAIL(k, &s->object, NULL, "router '%s' needs servers: set 'servers', 'targets' or 'cluster'",
-             set->router);
+        FAIL(k, &s->object, NULL,
+             "router '%s' needs servers: set 'servers', 'targets' or 'cluster'", set->router);
     }
     if (s->router_table == &sl_settings_tcp) {
         check_tcp(k, s);
@@ -275,8 +279,8 @@ struct authenticator {
 };
 
 static const struct authenticator authenticators[] = {
-    {"mariadbauth", true}, {"mysqlauth", true}, {"mysqlbackendauth", true}, {"ed25519auth", true},
-    {"pamauth", false},    {"gssapiauth", false},
+    {"mariadbauth", true}, {"mysqlauth", true}, {"mysqlbackendauth", true},
+    {"ed25519auth", true}, {"pamauth", false},  {"gssapiauth", false},
 };
 
 static const char *authenticator_item(const void *list, size_t i)

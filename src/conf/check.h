@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside conf: the checks that need more than one value, run after all objects are built and linked. */
+/* Inside conf: the checks that need more than one value, run after all objects are built and
+ * linked. */
 #ifndef SL_CONF_CHECK_H
 #define SL_CONF_CHECK_H
 

@@ -6,7 +6,8 @@
  *   2. one object per section, its settings and its module's settings filled from the entries
  *   3. names become pointers        4. cross-checks (check.c)
  *
- * Every step goes on after an error, so that one pass finds all of them; the result is thrown away then.
+ * Every step goes on after an error, so that one pass finds all of them; the result is thrown away
+ * then.
  */
 #include "conf/config.h"
 
@@ -107,8 +108,7 @@ struct sl_conf_place sl_conf_place_of(const struct sl_config *c, const struct sl
                                       const char *key)
 {
     const struct sl_conf_section *s = sl_conf_tree_find(&c->tree, o->name);
-    const struct sl_conf_entry *e =
-        s != NULL && key != NULL ? sl_conf_section_find(s, key) : NULL;
+    const struct sl_conf_entry *e = s != NULL && key != NULL ? sl_conf_section_find(s, key) : NULL;
     if (s == NULL) {
         return (struct sl_conf_place){o->file, o->line, o->name, key};
     }
@@ -433,7 +433,8 @@ static void build_objects(struct builder *b)
 {
     struct sl_config *c = b->c;
     const struct sl_conf_sections *sections = &c->tree.sections;
-    for (size_t i = 0; i < SL_CONF_KIND_COUNT; i++) { /* room for all: pointers to them must not move */
+    for (size_t i = 0; i < SL_CONF_KIND_COUNT;
+         i++) { /* room for all: pointers to them must not move */
         *array_of(c, &kinds[i]) = sl_xcalloc(sections->count + 1, kinds[i].object_size);
     }
     for (size_t i = 0; i < sections->count; i++) {
@@ -588,12 +589,12 @@ static void link_service(struct builder *b, struct sl_conf_service *s)
         }
     } else {
         const char *key = set->targets != NULL ? "targets" : "servers";
-        s->servers = link_list(b, &s->object, key,
-                               set->targets != NULL ? set->targets : set->servers, ',',
-                               SL_CONF_SERVER, &s->server_count);
+        s->servers =
+            link_list(b, &s->object, key, set->targets != NULL ? set->targets : set->servers, ',',
+                      SL_CONF_SERVER, &s->server_count);
     }
-    s->filters = link_list(b, &s->object, "filters", set->filters, '|', SL_CONF_FILTER,
-                           &s->filter_count);
+    s->filters =
+        link_list(b, &s->object, "filters", set->filters, '|', SL_CONF_FILTER, &s->filter_count);
 }
 
 static void link_objects(struct builder *b)

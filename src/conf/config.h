@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checked configuration: typed objects that refer to each other, built from the tree in one pass that reports every
- * error and warning it finds.
+ * The checked configuration: typed objects that refer to each other, built from the tree in one
+ * pass that reports every error and warning it finds.
  *
  *   monitor --> server <-- service <-- listener        (service may name a monitor as its cluster)
  *
@@ -88,18 +88,19 @@ struct sl_config {
     struct sl_conf_tree tree;   /* what was read; owns the file names */
 };
 
-/* How conf learns of modules, which it does not know itself. kind: SERVICE (routers), MONITOR or FILTER. */
+/* How conf learns of modules, which it does not know itself. kind: SERVICE (routers), MONITOR or
+ * FILTER. */
 struct sl_conf_modules {
     void *arg;
-    /* The module's table, or NULL when it has none. *ret_exists: is the module part of this program? */
+    /* The module's table, or NULL when it has none. *ret_exists: is it part of this program? */
     const struct sl_settings *(*find)(void *arg, enum sl_conf_kind kind, const char *name,
                                       bool *ret_exists);
 };
 
 /*
- * Reads and checks everything. 0, or SL_EINVAL when the report holds errors; *ret is then NULL. Also sets the
- * environment of sl_setting_parse() (path base, secrets), which points into the configuration: it is taken back by
- * sl_config_free() of the same one.
+ * Reads and checks everything. 0, or SL_EINVAL when the report holds errors; *ret is then NULL.
+ * Also sets the environment of sl_setting_parse() (path base, secrets), which points into the
+ * configuration: it is taken back by sl_config_free() of the same one.
  */
 int sl_config_load(const struct sl_conf_options *options, const struct sl_conf_modules *modules,
                    struct sl_conf_report *report, struct sl_config **ret);
@@ -112,7 +113,8 @@ struct sl_conf_service *sl_config_find_service(const struct sl_config *c, const 
 struct sl_conf_listener *sl_config_find_listener(const struct sl_config *c, const char *name);
 struct sl_conf_filter *sl_config_find_filter(const struct sl_config *c, const char *name);
 
-/* The settings table of a module by its name, whether the module exists in this program or not; NULL: none known. */
+/* The settings table of a module by its name, whether the module exists in this program or not;
+ * NULL: none known. */
 const struct sl_settings *sl_conf_module_table(enum sl_conf_kind kind, const char *name);
 /* The i-th module name conf has heard of, for messages; NULL past the end. */
 const char *sl_conf_module_name(enum sl_conf_kind kind, size_t i);
@@ -125,11 +127,12 @@ struct sl_conf_throttling {
     uint32_t window_ms;
     uint32_t suppress_ms;
 };
-/* `log_throttling`: "count,window,time"; empty or any 0 switches it off (all zero). SL_EINVAL with *err. */
+/* `log_throttling`: "count,window,time"; empty or any 0 switches it off (all zero). SL_EINVAL with
+ * *err. */
 int sl_conf_throttling_parse(const char *text, struct sl_conf_throttling *ret, struct sl_err *err);
 
 /* Calls fn for each item of a LIST ("a,b") or PIPE_LIST value; NULL text has none. */
-void sl_conf_list_each(const char *list, char separator,
-                       void (*fn)(void *arg, const char *item), void *arg);
+void sl_conf_list_each(const char *list, char separator, void (*fn)(void *arg, const char *item),
+                       void *arg);
 
 #endif

@@ -2,12 +2,12 @@
 /*
  * Reader of the INI dialect; the rules are in ini.h.
  *
- * inih was looked at first and does not fit: it joins repeated keys and continuation lines only through callbacks that
- * lose the line of the key, reads at most one fixed line length, takes `:` and `;` as syntax, and stops counting at
- * the first error while a check here reports all of them.
+ * inih was looked at first and does not fit: it joins repeated keys and continuation lines only
+ * through callbacks that lose the line of the key, reads at most one fixed line length, takes `:`
+ * and `;` as syntax, and stops counting at the first error while a check here reports all of them.
  *
- * State: the section being filled and the key whose value is still growing. A value is finished when another key, a
- * section or the end comes, so that a value of many pieces costs linear time.
+ * State: the section being filled and the key whose value is still growing. A value is finished
+ * when another key, a section or the end comes, so that a value of many pieces costs linear time.
  */
 #include "conf/ini.h"
 
@@ -23,9 +23,9 @@ struct reader {
     int line;
     struct sl_conf_sections *out;
     struct sl_conf_report *report;
-    bool in_section;       /* the last of out->items is being filled */
+    bool in_section;        /* the last of out->items is being filled */
     bool is_section_broken; /* its header was wrong: skip its keys without a complaint for each */
-    char *key;             /* NULL: none yet in this section */
+    char *key;              /* NULL: none yet in this section */
     int key_line;
     bool is_key_broken; /* read its value, but keep it out of the section */
     struct sl_buf value;
@@ -111,7 +111,7 @@ static struct sl_slice trim(struct sl_slice s)
 
 static char *to_text(struct sl_slice s)
 {
-    char *text = sl_strndup((const char *)s.data, s.len);
+    char *text = s.len > 0 ? sl_strndup((const char *)s.data, s.len) : sl_xstrdup("");
     sl_assert(text != NULL);
     return text;
 }

@@ -2,10 +2,10 @@
 /*
  * Text of one configuration file -> sections and keys, each with its line. Sans-I/O.
  *
- * The dialect (MaxScale 24.02 configuration guide): `[section]`, `key=value` with blanks around `=` removed, whole-line
- * comments with `#`, continuation lines that start with a blank and are appended with nothing in between, the same key
- * twice in a row appended likewise, a key without `=` has an empty value. One thread at a time; memory: panics when out
- * (control thread, at start).
+ * The dialect (MaxScale 24.02 configuration guide): `[section]`, `key=value` with blanks around `=`
+ * removed, whole-line comments with `#`, continuation lines that start with a blank and are
+ * appended with nothing in between, the same key twice in a row appended likewise, a key without
+ * `=` has an empty value. One thread at a time; memory: panics when out (control thread, at start).
  */
 #ifndef SL_CONF_INI_H
 #define SL_CONF_INI_H
@@ -41,12 +41,14 @@ struct sl_conf_sections {
     size_t capacity;
 };
 
-/* Appends the sections of the text to `out`. What is wrong goes to the report; the rest of the file is still read.
- * `file` is kept by reference. [maxscale] and its alias [sealane], in any letter case, become "maxscale". */
+/* Appends the sections of the text to `out`. What is wrong goes to the report; the rest of the file
+ * is still read. `file` is kept by reference. [maxscale] and its alias [sealane], in any letter
+ * case, become "maxscale". */
 void sl_ini_parse(const char *file, struct sl_slice text, struct sl_conf_sections *out,
                   struct sl_conf_report *report);
 
-/* For building sections by hand: strings are copied. Returns the new one (valid until the next is added). */
+/* For building sections by hand: strings are copied. Returns the new one (valid until the next is
+ * added). */
 struct sl_conf_section *sl_conf_sections_add(struct sl_conf_sections *s, const char *name,
                                              const char *file, int line);
 void sl_conf_section_add(struct sl_conf_section *s, const char *key, const char *value,

@@ -4,7 +4,8 @@
  *
  *   sealanekeys [-u USER] [DIRECTORY]
  *
- * Never overwrites a key: the passwords encrypted with it would be lost. Options as MaxScale's maxkeys.
+ * Never overwrites a key: the passwords encrypted with it would be lost. Options as MaxScale's
+ * maxkeys.
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * Module names conf has heard of, with their tables if their settings are known here.
  *
- * A name in this list need not exist in the program: it only makes the message better ("not available" instead of
- * "unknown"). Names: MaxScale 24.02 documentation. Constant data; any thread.
+ * A name in this list need not exist in the program: it only makes the message better ("not
+ * available" instead of "unknown"). Names: MaxScale 24.02 documentation. Constant data; any thread.
  */
 #include <string.h>
 
@@ -73,8 +73,8 @@ const char *sl_conf_module_name(enum sl_conf_kind kind, size_t i)
 const char *sl_conf_kind_name(enum sl_conf_kind kind)
 {
     static const char *const names[] = {
-        [SL_CONF_SERVER] = "server",     [SL_CONF_MONITOR] = "monitor",
-        [SL_CONF_SERVICE] = "service",   [SL_CONF_LISTENER] = "listener",
+        [SL_CONF_SERVER] = "server",   [SL_CONF_MONITOR] = "monitor",
+        [SL_CONF_SERVICE] = "service", [SL_CONF_LISTENER] = "listener",
         [SL_CONF_FILTER] = "filter",
     };
     return names[kind];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a check of the configuration found: all errors and warnings of one pass, each with its place.
+ * What a check of the configuration found: all errors and warnings of one pass, each with its
+ * place.
  *
  * One thread at a time. At most SL_CONF_REPORT_MAX notes are kept; further ones are counted.
  */
@@ -27,11 +28,14 @@ struct sl_conf_report {
     struct sl_conf_note *notes;
     size_t count;
     size_t capacity;
-    size_t error_count;   /* including those not kept */
+    size_t error_count; /* including those not kept */
     size_t warning_count;
 };
 
-#define SL_CONF_REPORT_INIT {NULL, 0, 0, 0, 0}
+#define SL_CONF_REPORT_INIT                                                                        \
+    {                                                                                              \
+        NULL, 0, 0, 0, 0                                                                           \
+    }
 
 /* Where a note points; NULLs and 0 for what does not apply. */
 struct sl_conf_place {

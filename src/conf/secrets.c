@@ -2,8 +2,8 @@
 /*
  * Key file and cipher of encrypted passwords; contract and format in secrets.h.
  *
- * jansson is used here and nowhere else in this layer. The key lives in one heap block that is wiped when freed; the
- * text of the file is wiped too.
+ * jansson is used here and nowhere else in this layer. The key lives in one heap block that is
+ * wiped when freed; the text of the file is wiped too.
  */
 #include "conf/secrets.h"
 
@@ -241,7 +241,8 @@ int sl_secrets_create(const char *dir, const char *owner, struct sl_err *err)
              "    \"encryption_cipher\": \"" CIPHER_NAME "\",\n"
              "    \"encryption_key\": \"%s\"\n}\n",
              key_text);
-    int rc = fchmod(fd, 0400) == 0 ? 0 : sl_err_set(err, SL_ESYS, "cannot set the mode of %s", path);
+    int rc =
+        fchmod(fd, 0400) == 0 ? 0 : sl_err_set(err, SL_ESYS, "cannot set the mode of %s", path);
     rc = rc != 0 ? rc : write_all(fd, path, text, err);
     if (rc == 0 && owner != NULL) {
         rc = give_to(fd, path, owner, err);
@@ -272,7 +273,8 @@ static int run_cipher(const struct sl_secrets *s, const uint8_t iv[IV_BYTES], bo
     return is_good ? head + tail : -1;
 }
 
-int sl_secrets_encrypt(const struct sl_secrets *s, const char *plain, char **ret, struct sl_err *err)
+int sl_secrets_encrypt(const struct sl_secrets *s, const char *plain, char **ret,
+                       struct sl_err *err)
 {
     size_t len = strlen(plain);
     if (len > PASSWORD_BYTES_MAX) {
@@ -327,9 +329,9 @@ int sl_secrets_decrypt(const struct sl_secrets *s, const char *text, char **ret,
     sl_assert(is_hex);
     int n = run_cipher(s, bytes, false, bytes + IV_BYTES, len - IV_BYTES, (uint8_t *)plain);
     if (n < 0 || memchr(plain, '\0', (size_t)n) != NULL) {
-        rc = sl_err_set(err, SL_EINVAL,
-                        "it looks encrypted, but not with the key of this machine's "
-                        SL_SECRETS_FILE " file");
+        rc = sl_err_set(
+            err, SL_EINVAL,
+            "it looks encrypted, but not with the key of this machine's " SL_SECRETS_FILE " file");
         goto fail;
     }
     plain[n] = '\0';

@@ -2,9 +2,9 @@
 /*
  * Text -> value of one setting: one function per type, chosen by a table.
  *
- * Each parser writes to `slot` only when the whole text is good, so a failed change leaves the old value. The errors
- * name the key, the value (never a password) and what is allowed.
- * The rules of the value types: MaxScale 24.02 configuration guide, "Special parameter types".
+ * Each parser writes to `slot` only when the whole text is good, so a failed change leaves the old
+ * value. The errors name the key, the value (never a password) and what is allowed. The rules of
+ * the value types: MaxScale 24.02 configuration guide, "Special parameter types".
  */
 #include "conf/setting_parse.h"
 
@@ -74,7 +74,7 @@ static int no_memory(struct sl_err *err)
 static int parse_bool(const struct sl_setting *row, void *slot, const char *text,
                       struct sl_err *err)
 {
-    static const struct sl_choice words[] = {{"true", 1}, {"yes", 1}, {"on", 1},  {"1", 1},
+    static const struct sl_choice words[] = {{"true", 1},  {"yes", 1}, {"on", 1},  {"1", 1},
                                              {"false", 0}, {"no", 0},  {"off", 0}, {"0", 0}};
     for (size_t i = 0; i < SL_ARRAY_LEN(words); i++) {
         if (strcasecmp(text, words[i].name) == 0) {
@@ -251,7 +251,8 @@ static int parse_enum(const struct sl_setting *row, void *slot, const char *text
     return 0;
 }
 
-/* Next item of a separated list, blanks around it removed; false at the end. Empty items are skipped. */
+/* Next item of a separated list, blanks around it removed; false at the end. Empty items are
+ * skipped. */
 static bool next_item(const char **pos, char separator, struct sl_slice *ret)
 {
     while (**pos != '\0') {
@@ -406,13 +407,12 @@ static int parse_regex(const struct sl_setting *row, void *slot, const char *tex
                        struct sl_err *err)
 {
     size_t len = strlen(text);
-    if (len >= 2 && text[0] == '/' && text[len - 1] == '/') {
-        text++;
-        len -= 2;
-    }
+    bool has_slashes = len >= 2 && text[0] == '/' && text[len - 1] == '/';
+    const char *pattern = has_slashes ? text + 1 : text;
+    len -= has_slashes ? 2 : 0;
     int code;
     PCRE2_SIZE at;
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)text, len, 0, &code, &at, NULL);
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, len, 0, &code, &at, NULL);
     if (re == NULL) {
         char why[ENUM_NAME_MAX];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
@@ -421,7 +421,7 @@ static int parse_regex(const struct sl_setting *row, void *slot, const char *tex
     pcre2_code_free(re);
     char *copy = NULL;
     if (len > 0) {
-        copy = sl_strndup(text, len);
+        copy = sl_strndup(pattern, len);
         if (copy == NULL) {
             return no_memory(err);
         }

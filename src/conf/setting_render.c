@@ -2,8 +2,9 @@
 /*
  * Value of one setting -> text, and the words that describe what a setting takes.
  *
- * What is rendered can be parsed again and gives the same value, with two exceptions: passwords are never shown, and
- * durations are shown in ms (as REST clients expect) even where only whole seconds are taken.
+ * What is rendered can be parsed again and gives the same value, with two exceptions: passwords are
+ * never shown, and durations are shown in ms (as REST clients expect) even where only whole seconds
+ * are taken.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -12,13 +13,20 @@
 #include "conf/settings.h"
 
 static const char *const type_names[] = {
-    [SL_SETTING_BOOL] = "bool",         [SL_SETTING_COUNT] = "count",
-    [SL_SETTING_INT] = "int",           [SL_SETTING_SIZE] = "size",
-    [SL_SETTING_DURATION] = "duration", [SL_SETTING_PERCENT] = "percent",
-    [SL_SETTING_ENUM] = "enum",         [SL_SETTING_MASK] = "enum_mask",
-    [SL_SETTING_STRING] = "string",     [SL_SETTING_PASSWORD] = "password",
-    [SL_SETTING_PATH] = "path",         [SL_SETTING_LIST] = "stringlist",
-    [SL_SETTING_PIPE_LIST] = "stringlist", [SL_SETTING_REGEX] = "regex",
+    [SL_SETTING_BOOL] = "bool",
+    [SL_SETTING_COUNT] = "count",
+    [SL_SETTING_INT] = "int",
+    [SL_SETTING_SIZE] = "size",
+    [SL_SETTING_DURATION] = "duration",
+    [SL_SETTING_PERCENT] = "percent",
+    [SL_SETTING_ENUM] = "enum",
+    [SL_SETTING_MASK] = "enum_mask",
+    [SL_SETTING_STRING] = "string",
+    [SL_SETTING_PASSWORD] = "password",
+    [SL_SETTING_PATH] = "path",
+    [SL_SETTING_LIST] = "stringlist",
+    [SL_SETTING_PIPE_LIST] = "stringlist",
+    [SL_SETTING_REGEX] = "regex",
 };
 
 const char *sl_setting_type_name(const struct sl_setting *row)

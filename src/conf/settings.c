@@ -2,7 +2,8 @@
 /*
  * Settings tables as a whole: find, defaults, clear, copy, nearest name.
  *
- * Parsing and rendering of one value are in setting_parse.c and setting_render.c. No state; any thread.
+ * Parsing and rendering of one value are in setting_parse.c and setting_render.c. No state; any
+ * thread.
  */
 #include "conf/settings.h"
 
@@ -115,7 +116,8 @@ bool sl_setting_is_default(const struct sl_setting *row, const void *object)
     return is_equal;
 }
 
-/* Optimal string alignment distance (insert, delete, replace, swap of neighbours), letter case ignored. */
+/* Optimal string alignment distance (insert, delete, replace, swap of neighbours), letter case
+ * ignored. */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t rows[3][NEAREST_NAME_MAX + 1];
@@ -150,7 +152,8 @@ static size_t edit_distance(const char *a, const char *b)
 const char *sl_nearest_name(const char *text, const char *(*item)(const void *list, size_t i),
                             const void *list)
 {
-    size_t limit = 1 + strnlen(text, NEAREST_NAME_MAX) / 4; /* more changes than that: another word */
+    size_t limit =
+        1 + strnlen(text, NEAREST_NAME_MAX) / 4; /* more changes than that: another word */
     const char *best = NULL;
     const char *name;
     for (size_t i = 0; (name = item(list, i)) != NULL; i++) {

@@ -2,11 +2,12 @@
 /*
  * The settings tables of every kind of object, and the structs they fill.
  *
- * A field has the name of its parameter (a dot becomes an underscore). Types follow from the row's type
- * (conf/settings.h): numbers, sizes, durations in milliseconds, enums and masks are int64_t. The tables of
- * router and monitor modules live here too, so that the modules, the config check and REST read one text.
- * Facts about names, types and defaults: MaxScale 24.02 documentation (configuration guide, readwritesplit,
- * readconnroute, binlogrouter, galeramon, mariadbmon pages); router `tcp` and `weight` are our own.
+ * A field has the name of its parameter (a dot becomes an underscore). Types follow from the row's
+ * type (conf/settings.h): numbers, sizes, durations in milliseconds, enums and masks are int64_t.
+ * The tables of router and monitor modules live here too, so that the modules, the config check and
+ * REST read one text. Facts about names, types and defaults: MaxScale 24.02 documentation
+ * (configuration guide, readwritesplit, readconnroute, binlogrouter, galeramon, mariadbmon pages);
+ * router `tcp` and `weight` are our own.
  */
 #ifndef SL_CONF_TABLES_H
 #define SL_CONF_TABLES_H
@@ -23,17 +24,35 @@ enum sl_tls_version_bit { /* ssl_version, admin_ssl_version: the exact set of pr
     SL_TLS_VERSION_MAX = 15 /* whatever the library offers by default */
 };
 
-enum sl_conf_rank { SL_RANK_PRIMARY, SL_RANK_SECONDARY };
-enum sl_conf_sql_mode { SL_CONF_SQL_MODE_DEFAULT, SL_CONF_SQL_MODE_ORACLE };
+enum sl_conf_rank {
+    SL_RANK_PRIMARY,
+    SL_RANK_SECONDARY
+};
+enum sl_conf_sql_mode {
+    SL_CONF_SQL_MODE_DEFAULT,
+    SL_CONF_SQL_MODE_ORACLE
+};
 enum sl_conf_protocol {
     SL_PROTOCOL_MARIADB,
     SL_PROTOCOL_POSTGRESQL, /* known by name, not available */
     SL_PROTOCOL_NOSQL,
     SL_PROTOCOL_CDC
 };
-enum sl_conf_accounts_usage { SL_ACCOUNTS_ADD_WHEN_LOAD_OK, SL_ACCOUNTS_FILE_ONLY_ALWAYS };
-enum sl_conf_dump_statements { SL_DUMP_NEVER, SL_DUMP_ON_CLOSE, SL_DUMP_ON_ERROR };
-enum sl_conf_key_manager { SL_KEYS_NONE, SL_KEYS_FILE, SL_KEYS_KMIP, SL_KEYS_VAULT };
+enum sl_conf_accounts_usage {
+    SL_ACCOUNTS_ADD_WHEN_LOAD_OK,
+    SL_ACCOUNTS_FILE_ONLY_ALWAYS
+};
+enum sl_conf_dump_statements {
+    SL_DUMP_NEVER,
+    SL_DUMP_ON_CLOSE,
+    SL_DUMP_ON_ERROR
+};
+enum sl_conf_key_manager {
+    SL_KEYS_NONE,
+    SL_KEYS_FILE,
+    SL_KEYS_KMIP,
+    SL_KEYS_VAULT
+};
 enum sl_conf_jwt_algorithm {
     SL_JWT_AUTO,
     SL_JWT_HS256,
@@ -52,8 +71,15 @@ enum sl_conf_jwt_algorithm {
     SL_JWT_ED448
 };
 
-enum sl_master_failure_mode { SL_FAIL_INSTANTLY, SL_FAIL_ON_WRITE, SL_ERROR_ON_WRITE };
-enum sl_sql_variables_in { SL_VARIABLES_IN_ALL, SL_VARIABLES_IN_MASTER };
+enum sl_master_failure_mode {
+    SL_FAIL_INSTANTLY,
+    SL_FAIL_ON_WRITE,
+    SL_ERROR_ON_WRITE
+};
+enum sl_sql_variables_in {
+    SL_VARIABLES_IN_ALL,
+    SL_VARIABLES_IN_MASTER
+};
 enum sl_slave_selection {
     SL_SELECT_LEAST_CURRENT_OPERATIONS,
     SL_SELECT_ADAPTIVE_ROUTING,
@@ -61,7 +87,11 @@ enum sl_slave_selection {
     SL_SELECT_LEAST_GLOBAL_CONNECTIONS,
     SL_SELECT_LEAST_ROUTER_CONNECTIONS
 };
-enum sl_trx_checksum { SL_TRX_CHECKSUM_FULL, SL_TRX_CHECKSUM_RESULT_ONLY, SL_TRX_CHECKSUM_NO_INSERT_ID };
+enum sl_trx_checksum {
+    SL_TRX_CHECKSUM_FULL,
+    SL_TRX_CHECKSUM_RESULT_ONLY,
+    SL_TRX_CHECKSUM_NO_INSERT_ID
+};
 enum sl_causal_reads {
     SL_CAUSAL_NONE,
     SL_CAUSAL_LOCAL,
@@ -79,9 +109,22 @@ enum sl_readconn_option { /* router_options, a mask */
     SL_READCONN_RUNNING = 8
 };
 
-enum sl_tcp_balance { SL_TCP_LEASTCONN, SL_TCP_ROUNDROBIN, SL_TCP_FIRST };
-enum sl_tcp_check { SL_TCP_CHECK_MONITOR, SL_TCP_CHECK_CONNECT, SL_TCP_CHECK_GREETING, SL_TCP_CHECK_LOGIN };
-enum sl_tcp_send_proxy { SL_TCP_PROXY_OFF, SL_TCP_PROXY_V1, SL_TCP_PROXY_V2 };
+enum sl_tcp_balance {
+    SL_TCP_LEASTCONN,
+    SL_TCP_ROUNDROBIN,
+    SL_TCP_FIRST
+};
+enum sl_tcp_check {
+    SL_TCP_CHECK_MONITOR,
+    SL_TCP_CHECK_CONNECT,
+    SL_TCP_CHECK_GREETING,
+    SL_TCP_CHECK_LOGIN
+};
+enum sl_tcp_send_proxy {
+    SL_TCP_PROXY_OFF,
+    SL_TCP_PROXY_V1,
+    SL_TCP_PROXY_V2
+};
 
 enum sl_conf_event { /* monitor `events`, a mask */
     SL_EVENT_MASTER_DOWN = 1 << 0,
@@ -117,10 +160,24 @@ enum sl_master_condition { /* mariadbmon master_conditions, slave_conditions: ma
     SL_COND_RUNNING_MASTER = 1 << 6,
     SL_COND_WRITABLE_MASTER = 1 << 7
 };
-enum sl_coop_locks { SL_COOP_NONE, SL_COOP_MAJORITY_OF_ALL, SL_COOP_MAJORITY_OF_RUNNING };
-enum sl_binlog_expiration { SL_BINLOG_PURGE, SL_BINLOG_ARCHIVE };
-enum sl_binlog_compression { SL_BINLOG_PLAIN, SL_BINLOG_ZSTANDARD };
-enum sl_binlog_cipher { SL_BINLOG_AES_GCM, SL_BINLOG_AES_CBC, SL_BINLOG_AES_CTR };
+enum sl_coop_locks {
+    SL_COOP_NONE,
+    SL_COOP_MAJORITY_OF_ALL,
+    SL_COOP_MAJORITY_OF_RUNNING
+};
+enum sl_binlog_expiration {
+    SL_BINLOG_PURGE,
+    SL_BINLOG_ARCHIVE
+};
+enum sl_binlog_compression {
+    SL_BINLOG_PLAIN,
+    SL_BINLOG_ZSTANDARD
+};
+enum sl_binlog_cipher {
+    SL_BINLOG_AES_GCM,
+    SL_BINLOG_AES_CBC,
+    SL_BINLOG_AES_CTR
+};
 
 /* ---- structs ---- */
 
@@ -350,7 +407,7 @@ struct sl_filter_settings {
 struct sl_rwsplit_settings {
     int64_t max_slave_connections;
     int64_t slave_connections;
-    int64_t max_replication_lag; /* 0: off */
+    int64_t max_replication_lag;      /* 0: off */
     int64_t use_sql_variables_in;     /* enum sl_sql_variables_in */
     int64_t slave_selection_criteria; /* enum sl_slave_selection */
     bool master_accept_reads;
@@ -470,8 +527,8 @@ struct sl_mariadbmon_settings {
 extern const struct sl_settings sl_settings_global, sl_settings_server, sl_settings_service,
     sl_settings_listener, sl_settings_monitor, sl_settings_filter, sl_settings_tls;
 /* Router modules. */
-extern const struct sl_settings sl_settings_readwritesplit, sl_settings_readconnroute, sl_settings_tcp,
-    sl_settings_binlogrouter;
+extern const struct sl_settings sl_settings_readwritesplit, sl_settings_readconnroute,
+    sl_settings_tcp, sl_settings_binlogrouter;
 /* Monitor modules. */
 extern const struct sl_settings sl_settings_galeramon, sl_settings_mariadbmon;
 

@@ -8,16 +8,22 @@
 
 #define T sl_galeramon_settings
 static const struct sl_setting galeramon_rows[] = {
-    ROW(disable_master_failback, BOOL, RT, "false", "Keep the Master while it is healthy, even when a better candidate returns."),
-    ROW(available_when_donor, BOOL, RT, "false", "A donor stays in use when its SST method does not block it."),
-    ROW(disable_master_role_setting, BOOL, RT, "false", "Nodes are only Synced; no Master, no Slave."),
+    ROW(disable_master_failback, BOOL, RT, "false",
+        "Keep the Master while it is healthy, even when a better candidate returns."),
+    ROW(available_when_donor, BOOL, RT, "false",
+        "A donor stays in use when its SST method does not block it."),
+    ROW(disable_master_role_setting, BOOL, RT, "false",
+        "Nodes are only Synced; no Master, no Slave."),
     ROW(use_priority, BOOL, RT, "false", "The servers' priority decides who is Master."),
-    ROW(root_node_as_master, BOOL, RT, "false", "Only the node with wsrep_local_index 0 may be Master."),
-    ROW(set_donor_nodes, BOOL, RT, "false", "Set wsrep_sst_donor so that replicas are donors first."),
+    ROW(root_node_as_master, BOOL, RT, "false",
+        "Only the node with wsrep_local_index 0 may be Master."),
+    ROW(set_donor_nodes, BOOL, RT, "false",
+        "Set wsrep_sst_donor so that replicas are donors first."),
     SL_SETTINGS_END,
 };
 #undef T
-const struct sl_settings sl_settings_galeramon = {"galeramon", galeramon_rows, sizeof(struct sl_galeramon_settings), 0};
+const struct sl_settings sl_settings_galeramon = {"galeramon", galeramon_rows,
+                                                  sizeof(struct sl_galeramon_settings), 0};
 
 static const struct sl_choice master_conditions[] = {
     {"none", 0},
@@ -48,32 +54,44 @@ static const struct sl_choice coop_locks[] = {
 
 #define T sl_mariadbmon_settings
 static const struct sl_setting mariadbmon_rows[] = {
-    ROW(assume_unique_hostnames, BOOL, RT, "true", "Replication sources are found by host and port."),
-    CHOICE(master_conditions, MASK, RT, "primary_monitor_master,disk_space_ok", master_conditions, "What a Master must fulfil."),
+    ROW(assume_unique_hostnames, BOOL, RT, "true",
+        "Replication sources are found by host and port."),
+    CHOICE(master_conditions, MASK, RT, "primary_monitor_master,disk_space_ok", master_conditions,
+           "What a Master must fulfil."),
     CHOICE(slave_conditions, MASK, RT, "none", slave_conditions, "What a Slave must fulfil."),
-    RANGE(failcount, COUNT, RT, "5", 0, NUMBER_MAX, "Looks without a primary before anything is done."),
+    RANGE(failcount, COUNT, RT, "5", 0, NUMBER_MAX,
+          "Looks without a primary before anything is done."),
     ROW(enforce_writable_master, BOOL, RT, "false", "Switch read_only off on the primary."),
     ROW(enforce_read_only_slaves, BOOL, RT, "false", "Switch read_only on on replicas."),
-    ROW(enforce_read_only_servers, BOOL, RT, "false", "Switch read_only on on every server but the primary."),
-    ROW(maintenance_on_low_disk_space, BOOL, RT, "true", "Put servers with full disks into maintenance."),
-    ROW(switchover_on_low_disk_space, BOOL, RT, "false", "Switch over when the primary's disk is full."),
+    ROW(enforce_read_only_servers, BOOL, RT, "false",
+        "Switch read_only on on every server but the primary."),
+    ROW(maintenance_on_low_disk_space, BOOL, RT, "true",
+        "Put servers with full disks into maintenance."),
+    ROW(switchover_on_low_disk_space, BOOL, RT, "false",
+        "Switch over when the primary's disk is full."),
     ROW(auto_failover, BOOL, RT, "false", "Promote a replica when the primary is gone."),
     ROW(auto_rejoin, BOOL, RT, "false", "Make returning servers replicas of the primary."),
-    ROW(enforce_simple_topology, BOOL, RT, "false", "Assume one primary and its replicas, and enforce it."),
+    ROW(enforce_simple_topology, BOOL, RT, "false",
+        "Assume one primary and its replicas, and enforce it."),
     ROW(failover_timeout, DURATION, RT | SECONDS, "90s", "Longest failover."),
     ROW(switchover_timeout, DURATION, RT | SECONDS, "90s", "Longest switchover."),
     ROW(verify_master_failure, BOOL, RT, "true", "Ask the replicas whether the primary is gone."),
-    ROW(master_failure_timeout, DURATION, RT | SECONDS, "10s", "Silence of the primary towards its replicas that proves it gone."),
+    ROW(master_failure_timeout, DURATION, RT | SECONDS, "10s",
+        "Silence of the primary towards its replicas that proves it gone."),
     ROW(servers_no_promotion, LIST, RT, NULL, "Servers never promoted automatically."),
     ROW(replication_user, STRING, RT, NULL, "User of replication; the monitor's when empty."),
     ROW(replication_password, PASSWORD, RT, NULL, "Password of replication_user."),
     ROW(replication_master_ssl, BOOL, RT, "false", "Replicate with TLS."),
     ROW(replication_custom_options, STRING, RT, NULL, "Appended to CHANGE MASTER TO."),
-    ROW(promotion_sql_file, PATH, RT | SL_SETTING_READABLE, NULL, "Statements run on a promoted server."),
-    ROW(demotion_sql_file, PATH, RT | SL_SETTING_READABLE, NULL, "Statements run on a demoted server."),
+    ROW(promotion_sql_file, PATH, RT | SL_SETTING_READABLE, NULL,
+        "Statements run on a promoted server."),
+    ROW(demotion_sql_file, PATH, RT | SL_SETTING_READABLE, NULL,
+        "Statements run on a demoted server."),
     ROW(handle_events, BOOL, RT, "true", "Move enabled events with the primary."),
-    CHOICE(cooperative_monitoring_locks, ENUM, RT, "none", coop_locks, "How several proxies agree on who acts."),
-    RANGE(script_max_replication_lag, INT, RT, "-1", -1, NUMBER_MAX, "Lag in seconds that raises an event; -1: none."),
+    CHOICE(cooperative_monitoring_locks, ENUM, RT, "none", coop_locks,
+           "How several proxies agree on who acts."),
+    RANGE(script_max_replication_lag, INT, RT, "-1", -1, NUMBER_MAX,
+          "Lag in seconds that raises an event; -1: none."),
     ROW(ssh_user, STRING, 0, NULL, "User for backups over ssh."),
     ROW(ssh_keyfile, PATH, SL_SETTING_READABLE, NULL, "Key of ssh_user."),
     ROW(ssh_check_host_key, BOOL, RT, "true", "Demand known host keys."),
@@ -90,4 +108,5 @@ static const struct sl_setting mariadbmon_rows[] = {
     SL_SETTINGS_END,
 };
 #undef T
-const struct sl_settings sl_settings_mariadbmon = {"mariadbmon", mariadbmon_rows, sizeof(struct sl_mariadbmon_settings), 0};
+const struct sl_settings sl_settings_mariadbmon = {"mariadbmon", mariadbmon_rows,
+                                                   sizeof(struct sl_mariadbmon_settings), 0};

@@ -2,8 +2,8 @@
 /*
  * Settings of the router modules.
  *
- * Facts: MaxScale 24.02 documentation, pages readwritesplit, readconnroute and binlogrouter. Router tcp is our own;
- * its words are HAProxy's where there is one. Constant data; any thread.
+ * Facts: MaxScale 24.02 documentation, pages readwritesplit, readconnroute and binlogrouter. Router
+ * tcp is our own; its words are HAProxy's where there is one. Constant data; any thread.
  */
 #include "conf/rows.h"
 
@@ -58,39 +58,57 @@ static const struct sl_choice causal_reads[] = {
 
 #define T sl_rwsplit_settings
 static const struct sl_setting rwsplit_rows[] = {
-    RANGE(max_slave_connections, COUNT, RT, "255", 0, NUMBER_MAX, "Most replica connections of a session; 0: reads go to the primary."),
-    RANGE(slave_connections, COUNT, RT, "255", 0, NUMBER_MAX, "Replica connections opened when a session starts."),
-    ROW(max_replication_lag, DURATION, RT | SECONDS, "0s", "Replicas further behind get no reads; 0: no limit."),
+    RANGE(max_slave_connections, COUNT, RT, "255", 0, NUMBER_MAX,
+          "Most replica connections of a session; 0: reads go to the primary."),
+    RANGE(slave_connections, COUNT, RT, "255", 0, NUMBER_MAX,
+          "Replica connections opened when a session starts."),
+    ROW(max_replication_lag, DURATION, RT | SECONDS, "0s",
+        "Replicas further behind get no reads; 0: no limit."),
     ALIAS("max_slave_replication_lag", "max_replication_lag"),
-    CHOICE(use_sql_variables_in, ENUM, RT, "all", variables_in, "Where statements with user variables run."),
-    CHOICE(slave_selection_criteria, ENUM, RT | SL_SETTING_NOCASE, "least_current_operations", selections, "How the server of a read is chosen."),
+    CHOICE(use_sql_variables_in, ENUM, RT, "all", variables_in,
+           "Where statements with user variables run."),
+    CHOICE(slave_selection_criteria, ENUM, RT | SL_SETTING_NOCASE, "least_current_operations",
+           selections, "How the server of a read is chosen."),
     ROW(master_accept_reads, BOOL, RT, "false", "The primary takes its share of reads."),
-    CHOICE(master_failure_mode, ENUM, RT, "fail_on_write", failure_modes, "What a session does without a primary."),
+    CHOICE(master_failure_mode, ENUM, RT, "fail_on_write", failure_modes,
+           "What a session does without a primary."),
     ROW(master_reconnection, BOOL, RT, "true", "A session may move to another primary."),
-    ROW(strict_multi_stmt, BOOL, RT, "false", "After a multi-statement query all goes to the primary."),
+    ROW(strict_multi_stmt, BOOL, RT, "false",
+        "After a multi-statement query all goes to the primary."),
     ROW(strict_sp_calls, BOOL, RT, "false", "After CALL all goes to the primary."),
-    ROW(strict_tmp_tables, BOOL, RT, "true", "Losing the primary ends a session with temporary tables."),
+    ROW(strict_tmp_tables, BOOL, RT, "true",
+        "Losing the primary ends a session with temporary tables."),
     ROW(retry_failed_reads, BOOL, RT, "true", "A read that lost its server runs again on another."),
     ROW(delayed_retry, BOOL, RT, "false", "Hold statements that have no server, and try again."),
     ROW(delayed_retry_timeout, DURATION, RT | SECONDS, "10s", "Longest time a statement is held."),
-    ROW(transaction_replay, BOOL, RT | FUTURE, "false", "Run an interrupted transaction again on another server."),
+    ROW(transaction_replay, BOOL, RT | FUTURE, "false",
+        "Run an interrupted transaction again on another server."),
     ROW(transaction_replay_max_size, SIZE, RT | FUTURE, "1Mi", "Most SQL kept of one transaction."),
-    ROW(transaction_replay_timeout, DURATION, RT | FUTURE | SECONDS, "30s", "Longest time for a replay; 0: count attempts instead."),
-    RANGE(transaction_replay_attempts, COUNT, RT | FUTURE, "5", 0, NUMBER_MAX, "Attempts when there is no timeout."),
-    ROW(transaction_replay_retry_on_deadlock, BOOL, RT | FUTURE, "false", "Replay after a deadlock too."),
-    ROW(transaction_replay_retry_on_mismatch, BOOL, RT | FUTURE, "false", "Replay again when results differ."),
-    ROW(transaction_replay_safe_commit, BOOL, RT | FUTURE, "true", "Never replay once COMMIT was sent."),
-    CHOICE(transaction_replay_checksum, ENUM, RT | FUTURE, "full", trx_checksums, "Which results must be equal."),
+    ROW(transaction_replay_timeout, DURATION, RT | FUTURE | SECONDS, "30s",
+        "Longest time for a replay; 0: count attempts instead."),
+    RANGE(transaction_replay_attempts, COUNT, RT | FUTURE, "5", 0, NUMBER_MAX,
+          "Attempts when there is no timeout."),
+    ROW(transaction_replay_retry_on_deadlock, BOOL, RT | FUTURE, "false",
+        "Replay after a deadlock too."),
+    ROW(transaction_replay_retry_on_mismatch, BOOL, RT | FUTURE, "false",
+        "Replay again when results differ."),
+    ROW(transaction_replay_safe_commit, BOOL, RT | FUTURE, "true",
+        "Never replay once COMMIT was sent."),
+    CHOICE(transaction_replay_checksum, ENUM, RT | FUTURE, "full", trx_checksums,
+           "Which results must be equal."),
     ROW(optimistic_trx, BOOL, RT | FUTURE, "false", "Start transactions on a replica."),
-    CHOICE(causal_reads, ENUM, RT | FUTURE, "none", causal_reads, "Reads see earlier writes, on replicas too."),
-    ROW(causal_reads_timeout, DURATION, RT | FUTURE | SECONDS, "10s", "Longest wait for a replica to catch up."),
+    CHOICE(causal_reads, ENUM, RT | FUTURE, "none", causal_reads,
+           "Reads see earlier writes, on replicas too."),
+    ROW(causal_reads_timeout, DURATION, RT | FUTURE | SECONDS, "10s",
+        "Longest wait for a replica to catch up."),
     ROW(lazy_connect, BOOL, RT | FUTURE, "false", "Open server connections when they are needed."),
-    ROW(reuse_prepared_statements, BOOL, RT | FUTURE, "false", "Prepare the same text only once per session."),
+    ROW(reuse_prepared_statements, BOOL, RT | FUTURE, "false",
+        "Prepare the same text only once per session."),
     SL_SETTINGS_END,
 };
 #undef T
-const struct sl_settings sl_settings_readwritesplit = {"readwritesplit", rwsplit_rows, sizeof(struct sl_rwsplit_settings),
-                                                       SL_SETTINGS_NEEDS_SERVERS};
+const struct sl_settings sl_settings_readwritesplit = {
+    "readwritesplit", rwsplit_rows, sizeof(struct sl_rwsplit_settings), SL_SETTINGS_NEEDS_SERVERS};
 
 static const struct sl_choice readconn_options[] = {
     {"master", SL_READCONN_MASTER},
@@ -102,14 +120,17 @@ static const struct sl_choice readconn_options[] = {
 
 #define T sl_readconn_settings
 static const struct sl_setting readconn_rows[] = {
-    CHOICE(router_options, MASK, RT, "running", readconn_options, "States of a server that sessions may use."),
-    ROW(master_accept_reads, BOOL, RT, "true", "The primary may be chosen for states other than master."),
-    ROW(max_replication_lag, DURATION, RT | SECONDS, "0s", "Replicas further behind are not chosen; 0: no limit."),
+    CHOICE(router_options, MASK, RT, "running", readconn_options,
+           "States of a server that sessions may use."),
+    ROW(master_accept_reads, BOOL, RT, "true",
+        "The primary may be chosen for states other than master."),
+    ROW(max_replication_lag, DURATION, RT | SECONDS, "0s",
+        "Replicas further behind are not chosen; 0: no limit."),
     SL_SETTINGS_END,
 };
 #undef T
-const struct sl_settings sl_settings_readconnroute = {"readconnroute", readconn_rows, sizeof(struct sl_readconn_settings),
-                                                      SL_SETTINGS_NEEDS_SERVERS};
+const struct sl_settings sl_settings_readconnroute = {
+    "readconnroute", readconn_rows, sizeof(struct sl_readconn_settings), SL_SETTINGS_NEEDS_SERVERS};
 
 static const struct sl_choice balances[] = {
     {"leastconn", SL_TCP_LEASTCONN},
@@ -136,14 +157,19 @@ static const struct sl_choice send_proxy[] = {
 #define T sl_tcp_settings
 static const struct sl_setting tcp_rows[] = {
     CHOICE(balance, ENUM, RT, "leastconn", balances, "How the server of a connection is chosen."),
-    CHOICE(check, ENUM, RT, "monitor", checks, "How servers are found healthy: by their monitor, or by an own check."),
-    RANGE(check_interval, DURATION, RT | SL_SETTING_NO_UNIT_MS, "2s", 100, INT64_C(86400000), "Time between two own checks."),
+    CHOICE(check, ENUM, RT, "monitor", checks,
+           "How servers are found healthy: by their monitor, or by an own check."),
+    RANGE(check_interval, DURATION, RT | SL_SETTING_NO_UNIT_MS, "2s", 100, INT64_C(86400000),
+          "Time between two own checks."),
     ROW(check_user, STRING, RT, NULL, "User of check=login; the service's user when empty."),
     ROW(check_password, PASSWORD, RT, NULL, "Password of check_user."),
     CHOICE(send_proxy, ENUM, RT, "off", send_proxy, "PROXY header sent to the servers."),
-    RANGE(connect_timeout, DURATION, RT, "5s", 1, INT64_C(86400000), "Longest time to connect to a server."),
-    ROW(idle_timeout, DURATION, RT, "0s", "Close connections without traffic for that long; 0: never."),
-    ROW(tcplog, BOOL, RT, "false", "Log each connection when it ends, with the fields of HAProxy's tcplog."),
+    RANGE(connect_timeout, DURATION, RT, "5s", 1, INT64_C(86400000),
+          "Longest time to connect to a server."),
+    ROW(idle_timeout, DURATION, RT, "0s",
+        "Close connections without traffic for that long; 0: never."),
+    ROW(tcplog, BOOL, RT, "false",
+        "Log each connection when it ends, with the fields of HAProxy's tcplog."),
     SL_SETTINGS_END,
 };
 #undef T
@@ -178,17 +204,21 @@ static const struct sl_setting binlog_rows[] = {
     ROW(select_master, BOOL, 0, "false", "Replicate from whichever server is Master."),
     CHOICE(expiration_mode, ENUM, 0, "purge", expirations, "What happens to expired binlogs."),
     ROW(expire_log_duration, DURATION, 0, "0s", "Age at which binlogs expire; 0: never."),
-    RANGE(expire_log_minimum_files, COUNT, 0, "2", 0, NUMBER_MAX, "Binlogs that stay whatever their age."),
-    CHOICE(compression_algorithm, ENUM, 0, "none", compressions, "Compression of finished binlogs."),
-    RANGE(number_of_noncompressed_files, COUNT, 0, "2", 0, NUMBER_MAX, "Newest binlogs that stay plain."),
+    RANGE(expire_log_minimum_files, COUNT, 0, "2", 0, NUMBER_MAX,
+          "Binlogs that stay whatever their age."),
+    CHOICE(compression_algorithm, ENUM, 0, "none", compressions,
+           "Compression of finished binlogs."),
+    RANGE(number_of_noncompressed_files, COUNT, 0, "2", 0, NUMBER_MAX,
+          "Newest binlogs that stay plain."),
     ROW(ddl_only, BOOL, 0, "false", "Keep only DDL."),
     ROW(encryption_key_id, STRING, 0, NULL, "Key of the key_manager that encrypts binlogs."),
     CHOICE(encryption_cipher, ENUM, 0, "AES_GCM", ciphers, "Cipher of encrypted binlogs."),
-    ROW(rpl_semi_sync_slave_enabled, BOOL, 0, "false", "Acknowledge events of a semi-synchronous primary."),
+    ROW(rpl_semi_sync_slave_enabled, BOOL, 0, "false",
+        "Acknowledge events of a semi-synchronous primary."),
     ROW(purge_startup_delay, DURATION, 0, "2min", "First purge after the start."),
     ROW(purge_poll_timeout, DURATION, 0, "2min", "Next purge when nothing could be purged."),
     SL_SETTINGS_END,
 };
 #undef T
-const struct sl_settings sl_settings_binlogrouter = {"binlogrouter", binlog_rows, sizeof(struct sl_binlog_settings),
-                                                     SL_SETTINGS_NEEDS_SERVERS};
+const struct sl_settings sl_settings_binlogrouter = {
+    "binlogrouter", binlog_rows, sizeof(struct sl_binlog_settings), SL_SETTINGS_NEEDS_SERVERS};

@@ -2,9 +2,9 @@
 /*
  * Reads all configuration files and merges them; the rules are in tree.h.
  *
- * Source of the rules: MaxScale 24.02 configuration guide (configuration, includes, environment variables, persisted
- * runtime changes). Two differences: files of the .d directory are read in name order instead of none, and a key set
- * twice in one section (not in a row) is an error.
+ * Source of the rules: MaxScale 24.02 configuration guide (configuration, includes, environment
+ * variables, persisted runtime changes). Two differences: files of the .d directory are read in
+ * name order instead of none, and a key set twice in one section (not in a row) is an error.
  */
 #include "conf/tree.h"
 
@@ -62,7 +62,7 @@ static bool is_directory_key(const char *key)
     return row != NULL && (row->flags & SL_SETTING_DIRECTORY) != 0;
 }
 
-/* Truth of a boolean of [maxscale]; a bad text counts as the default, the check reports it later. */
+/* Truth of a boolean of [maxscale]; a bad text counts as the default, and is reported later. */
 static bool global_bool(const struct sl_conf_section *s, const char *key)
 {
     const struct sl_setting *row = sl_settings_find(&sl_settings_global, key);
@@ -174,7 +174,8 @@ static struct sl_conf_section *find_section(const struct sl_conf_sections *secti
     return NULL;
 }
 
-/* Adds what the section does not have itself; later includes beat earlier ones, so callers go backwards. */
+/* Adds what the section does not have itself; later includes beat earlier ones, so callers go
+ * backwards. */
 static void take_entries(struct sl_conf_section *to, const struct sl_conf_section *from)
 {
     for (size_t i = 0; i < from->count; i++) {
@@ -256,7 +257,8 @@ static void move_section(struct sl_conf_sections *to, struct sl_conf_section *fr
     from->count = 0;
 }
 
-/* A persisted [maxscale] replaces the static one, but for directories: those come from the main file only. */
+/* A persisted [maxscale] replaces the static one, but for directories: those come from the main
+ * file only. */
 static void keep_directories(struct sl_conf_section *persisted, const struct sl_conf_section *old)
 {
     size_t kept = 0;

@@ -4,7 +4,7 @@
  *
  *   main file ---+                    includes, $ENV       +-- one section per name
  *   main.d/ ** --+--> sections of each file ---------------+
- *   persistdir --+--> sections (no includes, no $ENV) -----+   (a persisted section replaces the static one)
+ *   persistdir --+--> sections (no includes, no $ENV) -----+   (persisted ones replace static ones)
  *
  * Control thread. This is the only part of conf that reads configuration files.
  */
@@ -23,11 +23,13 @@ struct sl_conf_override { /* of the [maxscale] section, from the command line */
 
 struct sl_conf_options {
     const char *main_file;
-    /* Prefix of the default directories (--basedir), NULL for none. Directories that a file or an override names are
-     * taken as they are. */
+    /* Prefix of the default directories (--basedir), NULL for none. Directories that a file or an
+     * override names are taken as they are. */
     const char *basedir;
-    const char *runtimedir; /* the same for all but libdir, execdir, sharedir and connector_plugindir */
-    const struct sl_conf_override *overrides; /* beat the files; ends with a NULL key; may be NULL */
+    /* The same for all but libdir, execdir, sharedir and connector_plugindir (--runtimedir). */
+    const char *runtimedir;
+    /* Beat the files; ends with a NULL key; may be NULL. */
+    const struct sl_conf_override *overrides;
 };
 
 struct sl_conf_tree {

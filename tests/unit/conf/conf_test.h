@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of conf: a scratch directory, files in it, and loading a configuration from it. */
+/* Shared by the tests of conf: a scratch directory, files in it, and loading a configuration from
+ * it. */
 #ifndef CONF_TEST_H
 #define CONF_TEST_H
 

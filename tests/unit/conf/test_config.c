@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The checked configuration: the files people have, a file where all is wrong, and each cross-check. */
+/* The checked configuration: the files people have, a file where all is wrong, and each
+ * cross-check. */
 #include "conf_test.h"
 
 static void copy_data(struct scratch *s, const char *name)
@@ -49,7 +50,8 @@ static void test_galera(void **state)
     const struct sl_conf_report *r = &s->report;
     assert_int_equal(r->warning_count, 6);
     assert_true(report_has(r, false, 0, "'protocol' is deprecated"));
-    assert_true(report_has(r, false, 0, "'monitor_interval=2000' has no unit; it is taken as '2000ms'"));
+    assert_true(
+        report_has(r, false, 0, "'monitor_interval=2000' has no unit; it is taken as '2000ms'"));
     assert_true(report_has(r, false, 0, "'transaction_replay' is not implemented"));
     assert_true(report_has(r, false, 0, "'transaction_replay_retry_on_deadlock' is not"));
 }
@@ -104,7 +106,8 @@ static void test_everything_wrong(void **state)
         "section names may not contain blanks: '[two words]'",
         "unknown type 'servr', did you mean 'server'?",
         "invalid value '99999' of 'port'",
-        "invalid value 'tertiary' of 'rank': unknown name 'tertiary'; allowed: one of primary, secondary",
+        "invalid value 'tertiary' of 'rank': unknown name 'tertiary'; allowed: one of primary, "
+        "secondary",
         "this setting counts in whole seconds",
         "unknown parameter 'addres', did you mean 'address'?",
         "a server needs either 'address' or 'socket'",
@@ -170,9 +173,9 @@ static void test_note_text(void **state)
     struct sl_buf b = SL_BUF_INIT;
     assert_int_equal(sl_conf_note_render(&s->report.notes[0], &b), 0);
     char expected[256];
-    int len = snprintf(expected, sizeof(expected),
-                       "%s/maxscale.cnf:4: [a] unknown parameter 'prot', did you mean 'port'?",
-                       s->dir);
+    int len =
+        snprintf(expected, sizeof(expected),
+                 "%s/maxscale.cnf:4: [a] unknown parameter 'prot', did you mean 'port'?", s->dir);
     assert_int_equal(sl_buf_len(&b), len);
     assert_memory_equal(sl_buf_slice(&b).data, expected, (size_t)len);
     sl_buf_free(&b);
@@ -199,8 +202,10 @@ static void test_cluster_and_aliases(void **state)
     assert_string_equal(v->settings.password, "p");
     assert_int_equal(v->settings.wait_timeout, 10000);
     assert_int_equal(((struct sl_rwsplit_settings *)v->router_settings)->max_replication_lag, 5000);
-    assert_true(report_has(&s->report, false, 0, "'passwd' is deprecated, its name is now 'password'"));
-    assert_true(report_has(&s->report, false, 0, "'connection_timeout=10' has no unit; it is taken as '10s'"));
+    assert_true(
+        report_has(&s->report, false, 0, "'passwd' is deprecated, its name is now 'password'"));
+    assert_true(report_has(&s->report, false, 0,
+                           "'connection_timeout=10' has no unit; it is taken as '10s'"));
     assert_true(report_has(&s->report, false, 0, "'localhost_match_wildcard_host' is deprecated"));
 }
 
@@ -227,19 +232,22 @@ static void test_cross_checks(void **state)
         {SERVER MONITOR SERVICE "servers=s1\n", false, "no listener leads to this service"},
         {SERVER "ssl_ca=/\n", false, "TLS is off"},
         {SERVER "ssl_cert=/\n", true, "ssl_key and ssl_cert belong together"},
-        {SERVER "disk_space_threshold=/data:80,*:90\n", false, "'disk_space_threshold' is not impl"},
+        {SERVER "disk_space_threshold=/data:80,*:90\n", false,
+         "'disk_space_threshold' is not impl"},
         {SERVER "disk_space_threshold=/data:101\n", true, "allowed: path:percent"},
         {SERVER "disk_space_threshold=/data\n", true, "allowed: path:percent"},
         {SERVER "ssl_crl=/\n", true, "unknown parameter 'ssl_crl'"},
         {SERVER "type=x\n", true, "'type' is set twice"},
         {SERVER SERVICE "servers=s1\n" LISTENER "address=0.0.0.0\n[l2]\ntype=listener\nservice=v\n"
-                                                "port=4006\n",
+                        "port=4006\n",
          true, "listener 'l' has the same address and port"},
         {SERVER SERVICE "servers=s1\n" LISTENER "[l2]\ntype=listener\nservice=v\nsocket=/tmp/x\n"
-                                                "[l3]\ntype=listener\nservice=v\nsocket=/tmp/x\n",
+                        "[l3]\ntype=listener\nservice=v\nsocket=/tmp/x\n",
          true, "listener 'l2' has the same socket"},
-        {SERVER "[v]\ntype=service\nrouter=tcp\nservers=s1\ncheck=login\n", true, "check=login needs"},
-        {SERVER "[v]\ntype=service\nrouter=tcp\nservers=s1\ncheck_user=x\n", true, "belong together"},
+        {SERVER "[v]\ntype=service\nrouter=tcp\nservers=s1\ncheck=login\n", true,
+         "check=login needs"},
+        {SERVER "[v]\ntype=service\nrouter=tcp\nservers=s1\ncheck_user=x\n", true,
+         "belong together"},
         {SERVER SERVICE "servers=s1\ntype=include\n", true, "set twice"},
         {"[maxscale]\nadmin_ssl_key=/\n", true, "admin_ssl_key and admin_ssl_cert belong together"},
         {"[maxscale]\nthreads=300\n", false, "limited by threads_max"},
@@ -280,8 +288,10 @@ static void test_directories(void **state)
 {
     struct scratch *s = *state;
     char text[512], expected[256];
-    snprintf(text, sizeof(text), "[maxscale]\nlogdir=/my/logs\nmodule_configdir=%s\nadmin_ssl_key=k\n"
-                                 "admin_ssl_cert=k\n", s->dir);
+    snprintf(text, sizeof(text),
+             "[maxscale]\nlogdir=/my/logs\nmodule_configdir=%s\nadmin_ssl_key=k\n"
+             "admin_ssl_cert=k\n",
+             s->dir);
     scratch_write(s, "maxscale.cnf", text);
     scratch_write(s, "k", "");
     assert_int_equal(scratch_load(s), 0);
@@ -340,10 +350,10 @@ static int close_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_galera),          TEST(test_missing_modules),  TEST(test_tcp),
-        TEST(test_everything_wrong), TEST(test_note_text),       TEST(test_cluster_and_aliases),
-        TEST(test_old_module_name), TEST(test_cross_checks),     TEST(test_throttling),
-        TEST(test_directories),     TEST(test_encrypted_passwords),
+        TEST(test_galera),           TEST(test_missing_modules),     TEST(test_tcp),
+        TEST(test_everything_wrong), TEST(test_note_text),           TEST(test_cluster_and_aliases),
+        TEST(test_old_module_name),  TEST(test_cross_checks),        TEST(test_throttling),
+        TEST(test_directories),      TEST(test_encrypted_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void test_sections_and_lines(void **state)
 {
     (void)state;
     struct parsed p;
-    parse(&p, "# head\n\n[one]\na=1\n  # indented comment\nb = two words \r\n[two]\nc=x=y\nd\ne=\n");
+    parse(&p,
+          "# head\n\n[one]\na=1\n  # indented comment\nb = two words \r\n[two]\nc=x=y\nd\ne=\n");
     assert_int_equal(p.report.count, 0);
     assert_int_equal(p.sections.count, 2);
     assert_string_equal(p.sections.items[0].name, "one");
@@ -98,12 +99,9 @@ static void test_bad_lines(void **state)
         const char *text;
         const char *error;
     } rows[] = {
-        {"a=1\n", "before the first [section]"},
-        {"[s\na=1\n", "']' is missing"},
-        {"[s] x\na=1\n", "unexpected text"},
-        {"[]\n", "needs a name"},
-        {"[a b]\nx=1\n", "may not contain blanks"},
-        {"[@@x]\nx=1\n", "reserved"},
+        {"a=1\n", "before the first [section]"},    {"[s\na=1\n", "']' is missing"},
+        {"[s] x\na=1\n", "unexpected text"},        {"[]\n", "needs a name"},
+        {"[a b]\nx=1\n", "may not contain blanks"}, {"[@@x]\nx=1\n", "reserved"},
         {"[s]\n=1\n", "no name before '='"},
     };
     (void)state;
@@ -178,10 +176,14 @@ static void test_report_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sections_and_lines), cmocka_unit_test(test_continuation),
-        cmocka_unit_test(test_repeated_keys),      cmocka_unit_test(test_global_names),
-        cmocka_unit_test(test_bad_lines),          cmocka_unit_test(test_odd_name_warns),
-        cmocka_unit_test(test_limits),             cmocka_unit_test(test_report_is_bounded),
+        cmocka_unit_test(test_sections_and_lines),
+        cmocka_unit_test(test_continuation),
+        cmocka_unit_test(test_repeated_keys),
+        cmocka_unit_test(test_global_names),
+        cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_odd_name_warns),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_report_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

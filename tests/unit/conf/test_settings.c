@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every value type, good and bad; rendering back; defaults, copies, nearest names; every table is sane. */
+/* Every value type, good and bad; rendering back; defaults, copies, nearest names; every table is
+ * sane. */
 #include "conf_test.h"
 
 struct object {
@@ -8,11 +9,15 @@ struct object {
     char *text;
 };
 
-static const struct sl_choice colours[] = {{"red", 1}, {"green", 2}, {"blue", 4}, {"all", 7}, {NULL, 0}};
+static const struct sl_choice colours[] = {
+    {"red", 1}, {"green", 2}, {"blue", 4}, {"all", 7}, {NULL, 0}};
 static const struct sl_choice words[] = {{"auto", 0}, {NULL, 0}};
 
 #define ROW(type, flags, field, min, max, choices)                                                 \
-    {"x", SL_SETTING_##type, flags, offsetof(struct object, field), NULL, min, max, choices, NULL, ""}
+    {                                                                                              \
+        "x", SL_SETTING_##type, flags, offsetof(struct object, field), NULL, min, max, choices,    \
+            NULL, ""                                                                               \
+    }
 
 static const struct sl_setting boolean = ROW(BOOL, 0, truth, 0, 0, NULL);
 static const struct sl_setting count = ROW(COUNT, 0, number, 0, 0, NULL);
@@ -22,7 +27,8 @@ static const struct sl_setting integer = ROW(INT, 0, number, 0, 0, NULL);
 static const struct sl_setting size = ROW(SIZE, 0, number, 0, 0, NULL);
 static const struct sl_setting duration = ROW(DURATION, 0, number, 0, 0, NULL);
 static const struct sl_setting seconds = ROW(DURATION, SL_SETTING_SECONDS, number, 0, 0, NULL);
-static const struct sl_setting ms = ROW(DURATION, SL_SETTING_NO_UNIT_MS, number, 100, 0x7fffffff, NULL);
+static const struct sl_setting ms =
+    ROW(DURATION, SL_SETTING_NO_UNIT_MS, number, 100, 0x7fffffff, NULL);
 static const struct sl_setting signed_ms = ROW(DURATION, SL_SETTING_SIGNED, number, 0, 0, NULL);
 static const struct sl_setting percent = ROW(PERCENT, 0, number, 0, 0, NULL);
 static const struct sl_setting colour = ROW(ENUM, 0, number, 0, 0, colours);
@@ -228,15 +234,15 @@ static void test_lacks_unit(void **state)
 }
 
 static const struct sl_settings *const tables[] = {
-    &sl_settings_global,         &sl_settings_server,        &sl_settings_service,
-    &sl_settings_listener,       &sl_settings_monitor,       &sl_settings_filter,
-    &sl_settings_tls,            &sl_settings_readwritesplit, &sl_settings_readconnroute,
-    &sl_settings_tcp,            &sl_settings_binlogrouter,  &sl_settings_galeramon,
+    &sl_settings_global,     &sl_settings_server,         &sl_settings_service,
+    &sl_settings_listener,   &sl_settings_monitor,        &sl_settings_filter,
+    &sl_settings_tls,        &sl_settings_readwritesplit, &sl_settings_readconnroute,
+    &sl_settings_tcp,        &sl_settings_binlogrouter,   &sl_settings_galeramon,
     &sl_settings_mariadbmon,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 
-/* Defaults parse, are defaults, render, and parse again; names are unique; aliases lead somewhere. */
+/* Defaults parse, render and parse again; names are unique; aliases lead somewhere. */
 static void test_tables_are_sane(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files and their merging: .d directory, persisted files, includes, environment variables, duplicates. */
+/* Files and their merging: .d directory, persisted files, includes, environment variables,
+ * duplicates. */
 #include "conf_test.h"
 
 struct fixture {
@@ -194,8 +195,10 @@ static void test_overrides(void **state)
 static void test_directory_defaults(void **state)
 {
     (void)state;
-    const struct sl_conf_options rows[] = {
-        {.main_file = ""}, {.basedir = "/b"}, {.runtimedir = "/r"}, {.basedir = "/b", .runtimedir = "/r"}};
+    const struct sl_conf_options rows[] = {{.main_file = ""},
+                                           {.basedir = "/b"},
+                                           {.runtimedir = "/r"},
+                                           {.basedir = "/b", .runtimedir = "/r"}};
     static const char *const log[] = {"/var/log/maxscale", "/b/var/log/maxscale",
                                       "/r/var/log/maxscale", "/r/var/log/maxscale"};
     static const char *const share[] = {"/usr/share/maxscale", "/b/share/maxscale",
@@ -233,9 +236,9 @@ static int close_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_missing_main), TEST(test_extra_directory), TEST(test_global_only_in_main),
-        TEST(test_duplicates),   TEST(test_persisted),       TEST(test_includes),
-        TEST(test_bad_includes), TEST(test_environment),     TEST(test_overrides),
+        TEST(test_missing_main),       TEST(test_extra_directory), TEST(test_global_only_in_main),
+        TEST(test_duplicates),         TEST(test_persisted),       TEST(test_includes),
+        TEST(test_bad_includes),       TEST(test_environment),     TEST(test_overrides),
         TEST(test_directory_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mysql_native_password and client_ed25519. See auth.h for the formulas and their source: mariadb.com/kb
- * "Authentication Plugin - ed25519" and "mysql_native_password"; checked by logins to MariaDB 10.11.
+ * mysql_native_password and client_ed25519. See auth.h for the formulas and their source:
+ * mariadb.com/kb "Authentication Plugin - ed25519" and "mysql_native_password"; checked by logins
+ * to MariaDB 10.11.
  *
- * OpenSSL verifies ed25519 signatures as they are. It cannot make MariaDB's, whose secret scalar comes
- * from the password itself: that half uses curve25519.h for the points and BIGNUM modulo the group order.
+ * OpenSSL verifies ed25519 signatures as they are. It cannot make MariaDB's, whose secret scalar
+ * comes from the password itself: that half uses curve25519.h for the points and BIGNUM modulo the
+ * group order.
  */
 #include "proto/auth.h"
 
@@ -23,7 +25,10 @@
 
 void sl_scramble_generate(uint8_t ret_scramble[SL_SCRAMBLE_LEN])
 {
-    enum { FIRST = 0x21, COUNT = 0x7E - 0x21 + 1 };
+    enum {
+        FIRST = 0x21,
+        COUNT = 0x7E - 0x21 + 1
+    };
     size_t done = 0;
     while (done < SL_SCRAMBLE_LEN) {
         uint8_t raw[2 * SL_SCRAMBLE_LEN];
@@ -221,8 +226,8 @@ int sl_ed25519_verify(struct sl_slice signature, const uint8_t key[SL_ED25519_KE
     pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, SL_ED25519_KEY_LEN);
     ctx = EVP_MD_CTX_new();
     if (pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-        EVP_DigestVerify(ctx, signature.data, signature.len, challenge,
-                         SL_ED25519_CHALLENGE_LEN) == 1) {
+        EVP_DigestVerify(ctx, signature.data, signature.len, challenge, SL_ED25519_CHALLENGE_LEN) ==
+            1) {
         rc = SL_OK;
     }
     EVP_MD_CTX_free(ctx);
@@ -292,9 +297,10 @@ static void scalars_free(struct scalars *s)
 
 static bool scalars_init(struct scalars *s)
 {
-    static const uint8_t order_le[32] = {
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-        0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+    static const uint8_t order_le[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,
+                                         0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+                                         0,    0,    0,    0,    0,    0,    0,    0,
+                                         0,    0,    0,    0,    0,    0,    0,    0x10};
     s->ctx = BN_CTX_secure_new();
     s->order = BN_lebin2bn(order_le, sizeof(order_le), NULL);
     s->nonce = BN_new();

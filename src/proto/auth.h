@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Arithmetic of the authentication plugins that the proxy can carry out: mysql_native_password and
- * client_ed25519. Comparisons take constant time; temporary secrets are wiped. No state, any thread.
+ * client_ed25519. Comparisons take constant time; temporary secrets are wiped. No state, any
+ * thread.
  *
  *   native   H1 = SHA1(pw), H2 = SHA1(H1), stored "*" hex(H2), token = H1 xor SHA1(scramble H2).
  *            A proxy that knows H2 gets H1 from a good token and can log in anywhere with it: H1 is
@@ -31,8 +32,8 @@ void sl_ed25519_challenge_generate(uint8_t ret_challenge[SL_ED25519_CHALLENGE_LE
 /* Equal without an early exit. */
 bool sl_secret_equal(const void *a, const void *b, size_t len);
 
-/* Stored hash "*<40 hex digits>" of the grant tables. 0; SL_ENOENT if the text is empty (no password);
- * SL_EINVAL for anything else ("invalid", ...): nobody can log in. */
+/* Stored hash "*<40 hex digits>" of the grant tables. 0; SL_ENOENT if the text is empty (no
+ * password); SL_EINVAL for anything else ("invalid", ...): nobody can log in. */
 int sl_native_parse_stored(struct sl_slice text, uint8_t ret_h2[SL_HASH_LEN]);
 /* "*<40 hex digits>" and a NUL. */
 void sl_native_format_stored(const uint8_t h2[SL_HASH_LEN], char ret_text[42]);
@@ -42,8 +43,9 @@ void sl_native_hash(struct sl_slice password, uint8_t ret_h1[SL_HASH_LEN],
 /* The token for a server's scramble. */
 void sl_native_token(const uint8_t h1[SL_HASH_LEN], const uint8_t scramble[SL_SCRAMBLE_LEN],
                      uint8_t ret_token[SL_HASH_LEN]);
-/* Checks a client's token against the stored hash. h2 NULL: the account has no password. On success ret_h1 holds H1 (zeros for
- * an empty password). 0; SL_EAUTH: wrong; SL_EPROTO: neither 0 nor 20 bytes, to be answered by ERR 1043. */
+/* Checks a client's token against the stored hash. h2 NULL: the account has no password. On
+ * success ret_h1 holds H1 (zeros for an empty password). 0; SL_EAUTH: wrong; SL_EPROTO: neither 0
+ * nor 20 bytes, to be answered by ERR 1043. */
 int sl_native_verify(struct sl_slice token, const uint8_t scramble[SL_SCRAMBLE_LEN],
                      const uint8_t *h2, uint8_t ret_h1[SL_HASH_LEN]);
 

@@ -2,7 +2,8 @@
 /*
  * Which capabilities are offered to clients and asked of backends. See handshake.h.
  *
- *   pass   offered if every backend has it; a backend is asked for exactly what the client agreed to
+ *   pass   offered if every backend has it; a backend is asked for exactly what the client agreed
+ * to
  *   own    decided for each side alone
  *   never  masked: compression (pays nothing on a LAN and hides packets), MySQL's dialect (query
  *          attributes change COM_QUERY, optional metadata changes result sets), withdrawn bits, and

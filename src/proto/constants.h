@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of the client/server protocol: capabilities, status flags, commands, column types, errors.
- * Sources: mariadb.com/kb "Connection", "Clientserver protocol"; include/mysql_com.h of the server.
+ * Numbers of the client/server protocol: capabilities, status flags, commands, column types,
+ * errors. Sources: mariadb.com/kb "Connection", "Clientserver protocol"; include/mysql_com.h of
+ * the server.
  */
 #ifndef SL_PROTO_CONSTANTS_H
 #define SL_PROTO_CONSTANTS_H
@@ -107,14 +108,14 @@ enum sl_command {
 };
 
 enum sl_command_flag {
-    SL_COMMAND_KNOWN = 1,         /* MariaDB 10.11 carries it out; the others get ERR 1047 */
-    SL_COMMAND_NO_REPLY = 2,      /* must not enqueue an expected reply */
-    SL_COMMAND_RESULTSET = 4,     /* may be answered by result sets */
-    SL_COMMAND_EOF_REPLY = 8,     /* success is EOF-shaped (fe) */
-    SL_COMMAND_STMT_ID = 16,      /* u32 statement id right behind the command byte */
-    SL_COMMAND_STREAM = 32,       /* endless reply */
-    SL_COMMAND_DIALOGUE = 64,     /* authentication rounds follow: not a plain reply */
-    SL_COMMAND_INFILE = 128       /* may be answered by a LOCAL INFILE request */
+    SL_COMMAND_KNOWN = 1,     /* MariaDB 10.11 carries it out; the others get ERR 1047 */
+    SL_COMMAND_NO_REPLY = 2,  /* must not enqueue an expected reply */
+    SL_COMMAND_RESULTSET = 4, /* may be answered by result sets */
+    SL_COMMAND_EOF_REPLY = 8, /* success is EOF-shaped (fe) */
+    SL_COMMAND_STMT_ID = 16,  /* u32 statement id right behind the command byte */
+    SL_COMMAND_STREAM = 32,   /* endless reply */
+    SL_COMMAND_DIALOGUE = 64, /* authentication rounds follow: not a plain reply */
+    SL_COMMAND_INFILE = 128   /* may be answered by a LOCAL INFILE request */
 };
 
 struct sl_command_info {

@@ -2,10 +2,11 @@
 /*
  * edwards25519: -x^2 + y^2 = 1 + d x^2 y^2 over the integers modulo p = 2^255 - 19.
  *
- * A field element has five limbs of 51 bits. Bounds: carry() leaves limbs below 2^51 + 2^13; add and
- * sub take carried ones and give carried ones; so products of two limbs and their sums, times 19, stay
- * far below 2^128. Points are (X:Y:Z:T) with x = X/Z, y = Y/Z, xy = T/Z (RFC 8032, 5.1.4), where the
- * addition formula is complete: the same code adds, doubles and copes with the neutral point.
+ * A field element has five limbs of 51 bits. Bounds: carry() leaves limbs below 2^51 + 2^13; add
+ * and sub take carried ones and give carried ones; so products of two limbs and their sums, times
+ * 19, stay far below 2^128. Points are (X:Y:Z:T) with x = X/Z, y = Y/Z, xy = T/Z (RFC 8032,
+ * 5.1.4), where the addition formula is complete: the same code adds, doubles and copes with the
+ * neutral point.
  */
 #include "proto/curve25519.h"
 
@@ -178,9 +179,10 @@ static void point_select(struct point *to, const struct point *from, uint64_t bi
 void sl_curve25519_base_multiply(const uint8_t scalar[32], uint8_t ret_point[32])
 {
     /* Base point: y = 4/5, x the even root. d = -121665/121666; the formula wants 2 d. */
-    static const uint8_t base_x[32] = {
-        0x1a, 0xd5, 0x25, 0x8f, 0x60, 0x2d, 0x56, 0xc9, 0xb2, 0xa7, 0x25, 0x95, 0x60, 0xc7, 0x2c, 0x69,
-        0x5c, 0xdc, 0xd6, 0xfd, 0x31, 0xe2, 0xa4, 0xc0, 0xfe, 0x53, 0x6e, 0xcd, 0xd3, 0x36, 0x69, 0x21};
+    static const uint8_t base_x[32] = {0x1a, 0xd5, 0x25, 0x8f, 0x60, 0x2d, 0x56, 0xc9,
+                                       0xb2, 0xa7, 0x25, 0x95, 0x60, 0xc7, 0x2c, 0x69,
+                                       0x5c, 0xdc, 0xd6, 0xfd, 0x31, 0xe2, 0xa4, 0xc0,
+                                       0xfe, 0x53, 0x6e, 0xcd, 0xd3, 0x36, 0x69, 0x21};
     struct field n = small(2 * 121665);
     struct field m = small(121666);
     struct field d2, inverse;

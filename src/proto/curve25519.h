@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Multiples of the base point of edwards25519 (RFC 8032), for scalars that OpenSSL gives no access to.
- * Used by auth.c only.
+ * Multiples of the base point of edwards25519 (RFC 8032), for scalars that OpenSSL gives no access
+ * to. Used by auth.c only.
  */
 #ifndef SL_PROTO_CURVE25519_H
 #define SL_PROTO_CURVE25519_H

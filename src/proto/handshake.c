@@ -2,9 +2,9 @@
 /*
  * The connection phase. See handshake.h.
  *
- * Sources: mariadb.com/kb "Connection" and "COM_CHANGE_USER"; behaviour checked on MariaDB 10.11. The two
- * words of capabilities: the classic 32 bits, and 32 more of MariaDB in bytes that MySQL keeps reserved;
- * the latter are meant only while bit 0 (CLIENT_MYSQL) is clear, on either side.
+ * Sources: mariadb.com/kb "Connection" and "COM_CHANGE_USER"; behaviour checked on MariaDB 10.11.
+ * The two words of capabilities: the classic 32 bits, and 32 more of MariaDB in bytes that MySQL
+ * keeps reserved; the latter are meant only while bit 0 (CLIENT_MYSQL) is clear, on either side.
  */
 #include "proto/handshake.h"
 

@@ -28,15 +28,15 @@ struct sl_greeting {
     struct sl_slice version; /* as sent, a "5.5.5-" in front included */
     uint32_t connection_id;
     uint8_t scramble[SL_SCRAMBLE_LEN];
-    bool is_mariadb;       /* bit 0 clear: capabilities 32..63 are meant */
-    uint8_t collation;     /* low byte of the id */
+    bool is_mariadb;   /* bit 0 clear: capabilities 32..63 are meant */
+    uint8_t collation; /* low byte of the id */
     uint16_t status;
     uint64_t capabilities;
     struct sl_slice plugin; /* empty if the server named none */
 };
 
-/* Client side. 0; SL_EPROTO for garbage or protocols other than 10; SL_EAUTH if the server sent an ERR instead:
- * *ret_err holds it then (sqlstate "" as before negotiation). */
+/* Client side. 0; SL_EPROTO for garbage or protocols other than 10; SL_EAUTH if the server sent an
+ * ERR instead: *ret_err holds it then (sqlstate "" as before negotiation). */
 int sl_greeting_parse(const uint8_t *payload, size_t len, struct sl_greeting *ret,
                       struct sl_packet_err *ret_err);
 
@@ -51,7 +51,7 @@ uint32_t sl_version_number(struct sl_slice version);
 struct sl_handshake_response {
     uint64_t capabilities; /* 32..63 are zero if the client set bit 0 */
     uint32_t max_packet;
-    uint8_t collation;     /* low byte; ids over 255 cannot be named here, the client sends SET NAMES */
+    uint8_t collation; /* low byte; ids over 255 cannot be named here, the client sends SET NAMES */
     struct sl_slice user;
     struct sl_slice auth;
     struct sl_slice database;   /* empty unless SL_CAP_CONNECT_WITH_DB */
@@ -59,22 +59,24 @@ struct sl_handshake_response {
     struct sl_slice attributes; /* the block without its total length, see sl_attributes_next() */
 };
 
-/* True if the payload is the 32-byte prefix alone with SL_CAP_SSL: start TLS, the full one follows. */
+/* True if the payload is the 32-byte prefix alone with SL_CAP_SSL: start TLS, the full one
+ * follows. */
 bool sl_ssl_request_is(const uint8_t *payload, size_t len);
 
-/* Server side. 0, or SL_EPROTO with *ret_code = the error to send: 1043, or 1251 (to be sent without sqlstate) for
- * clients older than protocol 4.1. */
+/* Server side. 0, or SL_EPROTO with *ret_code = the error to send: 1043, or 1251 (to be sent
+ * without sqlstate) for clients older than protocol 4.1. */
 int sl_handshake_response_parse(const uint8_t *payload, size_t len,
                                 struct sl_handshake_response *ret, uint16_t *ret_code);
 
 /* Client side. The 32-byte TLS request; SL_CAP_SSL is added. */
 int sl_ssl_request_build(struct sl_buf *buf, uint8_t seq, const struct sl_handshake_response *r);
-/* Client side. Fields whose capability is not set are left out. Auth data may have any length if SL_CAP_AUTH_LENENC
- * is set, else up to 255 bytes (SL_ELIMIT). */
+/* Client side. Fields whose capability is not set are left out. Auth data may have any length if
+ * SL_CAP_AUTH_LENENC is set, else up to 255 bytes (SL_ELIMIT). */
 int sl_handshake_response_build(struct sl_buf *buf, uint8_t seq,
                                 const struct sl_handshake_response *r);
 
-/* Walks over the pairs of an attribute block: start with sl_reader_slice(block). False at the end. */
+/* Walks over the pairs of an attribute block: start with sl_reader_slice(block). False at the
+ * end. */
 bool sl_attributes_next(struct sl_reader *block, struct sl_slice *ret_key,
                         struct sl_slice *ret_value);
 /* Appends one pair to a block that is being built. */
@@ -91,21 +93,23 @@ enum sl_auth_packet_kind {
 };
 
 struct sl_auth_packet {
-    uint8_t kind;            /* enum sl_auth_packet_kind */
-    struct sl_slice plugin;  /* SWITCH */
-    struct sl_slice data;    /* SWITCH, DATA: the plugin's bytes, the escaping 01 removed */
+    uint8_t kind;           /* enum sl_auth_packet_kind */
+    struct sl_slice plugin; /* SWITCH */
+    struct sl_slice data;   /* SWITCH, DATA: the plugin's bytes, the escaping 01 removed */
     struct sl_packet_ok ok;
     struct sl_packet_err err;
 };
 
-/* Client side: a server packet behind the handshake response (or COM_CHANGE_USER). 0 or SL_EPROTO. */
+/* Client side: a server packet behind the handshake response (or COM_CHANGE_USER). 0 or
+ * SL_EPROTO. */
 int sl_auth_packet_parse(const uint8_t *payload, size_t len, bool session_track,
                          struct sl_auth_packet *ret);
 
 /* The 20 scramble bytes of switch data (which may end in a NUL). 0 or SL_EPROTO. */
 int sl_auth_switch_scramble(struct sl_slice data, uint8_t ret_scramble[SL_SCRAMBLE_LEN]);
 
-/* Server side. `data` goes out as it is: add the final NUL of native yourself, or use the next one. */
+/* Server side. `data` goes out as it is: add the final NUL of native yourself, or use the next
+ * one. */
 int sl_auth_switch_build(struct sl_buf *buf, uint8_t seq, const char *plugin, struct sl_slice data);
 int sl_auth_switch_native_build(struct sl_buf *buf, uint8_t seq,
                                 const uint8_t scramble[SL_SCRAMBLE_LEN]);
@@ -134,28 +138,32 @@ int sl_change_user_build(struct sl_buf *buf, uint64_t capabilities, const struct
 /* ---- capabilities ---- */
 
 enum sl_offer_flag {
-    SL_OFFER_TLS = 1,           /* the listener has a certificate */
+    SL_OFFER_TLS = 1, /* the listener has a certificate */
     SL_OFFER_NO_LOCAL_FILES = 2,
     SL_OFFER_NO_SESSION_TRACK = 4,
     SL_OFFER_NO_BULK = 8
 };
 
-/* What to put into the greeting. backend_common: AND of the capabilities in the greetings of all servers that the
- * service may use; ~0 if none is known yet. Shape bits come only from there, so that any of them can be passed through. */
+/* What to put into the greeting. backend_common: AND of the capabilities in the greetings of all
+ * servers that the service may use; ~0 if none is known yet. Shape bits come only from there, so
+ * that any of them can be passed through. */
 uint64_t sl_capabilities_offer(uint64_t backend_common, unsigned flags);
 
-/* What holds on the client's link: what it said, as far as it was offered, and never extended bits with bit 0. */
+/* What holds on the client's link: what it said, as far as it was offered, and never extended bits
+ * with bit 0. */
 uint64_t sl_capabilities_agree(uint64_t offered, uint64_t client);
 
 enum sl_request_flag {
     SL_REQUEST_TLS = 1,
-    SL_REQUEST_DB = 2,            /* the login names a database */
-    SL_REQUEST_SESSION_TRACK = 4, /* even if the client did not ask: strip OKs with sl_packet_ok_strip() */
-    SL_REQUEST_ATTRIBUTES = 8     /* connection attributes of our own */
+    SL_REQUEST_DB = 2, /* the login names a database */
+    SL_REQUEST_SESSION_TRACK =
+        4, /* even if the client did not ask: strip OKs with sl_packet_ok_strip() */
+    SL_REQUEST_ATTRIBUTES = 8 /* connection attributes of our own */
 };
 
-/* What to ask a backend for: agreed = sl_capabilities_agree() of the client, server = the backend's greeting.
- * Bits that the client relies on but the server lacks are simply absent: compare with sl_capabilities_shape(). */
+/* What to ask a backend for: agreed = sl_capabilities_agree() of the client, server = the
+ * backend's greeting. Bits that the client relies on but the server lacks are simply absent:
+ * compare with sl_capabilities_shape(). */
 uint64_t sl_capabilities_request(uint64_t agreed, uint64_t server, unsigned flags);
 
 /* The bits that must be equal on both sides of a pass-through link. */

@@ -2,9 +2,10 @@
 /*
  * OK, EOF and ERR packets and the session-state block. See ok.h.
  *
- * Facts used here (checked against MariaDB 10.11): info is a lestr that is absent when it and the state
- * are empty; the state block is there iff status has SESSION_STATE_CHANGED and the link tracks; a
- * 5-byte EOF may have that flag without any data; the first ERR of a connection has no sqlstate.
+ * Facts used here (checked against MariaDB 10.11): info is a lestr that is absent when it and the
+ * state are empty; the state block is there iff status has SESSION_STATE_CHANGED and the link
+ * tracks; a 5-byte EOF may have that flag without any data; the first ERR of a connection has no
+ * sqlstate.
  */
 #include "proto/ok.h"
 
@@ -125,8 +126,8 @@ bool sl_state_next(struct sl_state_iter *it, struct sl_state_record *ret)
     if (type == SL_STATE_SYSTEM_VARIABLE) {
         return variable(it, ret);
     }
-    if (type == SL_STATE_SCHEMA || type == SL_STATE_CHANGE || type == SL_STATE_TRX_CHARACTERISTICS ||
-        type == SL_STATE_TRX_STATE) {
+    if (type == SL_STATE_SCHEMA || type == SL_STATE_CHANGE ||
+        type == SL_STATE_TRX_CHARACTERISTICS || type == SL_STATE_TRX_STATE) {
         ret->value = sl_read_lestr(&it->record);
         it->block.failed |= it->record.failed;
     }

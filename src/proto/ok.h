@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OK, EOF and ERR packets, the session-state block, and text result sets that the proxy makes itself.
+ * OK, EOF and ERR packets, the session-state block, and text result sets that the proxy makes
+ * itself.
  *
- * Parsers take a payload (without the packet header) and return slices into it. Builders append whole
- * packets, header included, to a buffer; they return 0 or SL_ENOMEM/SL_ELIMIT and then have appended
- * nothing. Any thread; no state.
+ * Parsers take a payload (without the packet header) and return slices into it. Builders append
+ * whole packets, header included, to a buffer; they return 0 or SL_ENOMEM/SL_ELIMIT and then have
+ * appended nothing. Any thread; no state.
  */
 #ifndef SL_PROTO_OK_H
 #define SL_PROTO_OK_H
@@ -61,12 +62,12 @@ int sl_progress_parse(const uint8_t *payload, size_t len, struct sl_progress *re
 /* ---- session state ---- */
 
 enum sl_state_type {
-    SL_STATE_SYSTEM_VARIABLE = 0, /* name, value */
-    SL_STATE_SCHEMA = 1,          /* value */
-    SL_STATE_CHANGE = 2,          /* value "1" */
-    SL_STATE_GTIDS = 3,           /* MySQL only; value as sent */
+    SL_STATE_SYSTEM_VARIABLE = 0,     /* name, value */
+    SL_STATE_SCHEMA = 1,              /* value */
+    SL_STATE_CHANGE = 2,              /* value "1" */
+    SL_STATE_GTIDS = 3,               /* MySQL only; value as sent */
     SL_STATE_TRX_CHARACTERISTICS = 4, /* value: SQL that restarts the transaction, may be empty */
-    SL_STATE_TRX_STATE = 5        /* value: 8 characters */
+    SL_STATE_TRX_STATE = 5            /* value: 8 characters */
 };
 
 struct sl_state_record {
@@ -81,18 +82,19 @@ struct sl_state_iter {
 };
 
 struct sl_state_iter sl_state_iter(struct sl_slice block);
-/* False at the end; iter.block.failed tells whether it was malformed. Unknown types are returned with
- * their raw data as value. */
+/* False at the end; iter.block.failed tells whether it was malformed. Unknown types are returned
+ * with their raw data as value. */
 bool sl_state_next(struct sl_state_iter *it, struct sl_state_record *ret);
 
-/* Appends the OK packet to `out` (header included) as a client without SESSION_TRACK expects it: no state
- * block, status bit cleared. `payload` is an OK of a link that has SESSION_TRACK. 0 or SL_E*. */
+/* Appends the OK packet to `out` (header included) as a client without SESSION_TRACK expects it:
+ * no state block, status bit cleared. `payload` is an OK of a link that has SESSION_TRACK. 0 or
+ * SL_E*. */
 int sl_packet_ok_strip(struct sl_buf *out, uint8_t seq, const uint8_t *payload, size_t len);
 
 /* ---- building ---- */
 
-/* sqlstate NULL: the state that belongs to the code. sqlstate "": none is sent, as before the client's
- * response. Messages are cut at 511 bytes like the server's. */
+/* sqlstate NULL: the state that belongs to the code. sqlstate "": none is sent, as before the
+ * client's response. Messages are cut at 511 bytes like the server's. */
 int sl_packet_build_err(struct sl_buf *buf, uint8_t seq, uint16_t code, const char *sqlstate,
                         const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 int sl_packet_vbuild_err(struct sl_buf *buf, uint8_t seq, uint16_t code, const char *sqlstate,
@@ -103,7 +105,8 @@ int sl_packet_build_ok(struct sl_buf *buf, uint8_t seq, uint64_t affected_rows,
                        uint64_t last_insert_id, uint16_t status, uint16_t warnings,
                        const char *info);
 
-/* EOF-shaped success of SET_OPTION, DEBUG ...: 5 bytes, or the 7-byte OK with fe under DEPRECATE_EOF. */
+/* EOF-shaped success of SET_OPTION, DEBUG ...: 5 bytes, or the 7-byte OK with fe under
+ * DEPRECATE_EOF. */
 int sl_packet_build_eof(struct sl_buf *buf, uint8_t seq, bool deprecate_eof, uint16_t status,
                         uint16_t warnings);
 
@@ -114,9 +117,9 @@ int sl_packet_build_command(struct sl_buf *buf, uint8_t command, struct sl_slice
 
 struct sl_resultset_column {
     const char *name;
-    uint8_t type;      /* enum sl_column_type; 0 is taken as SL_TYPE_VAR_STRING */
-    uint16_t flags;    /* column flags, 0 is fine */
-    uint32_t length;   /* display length in bytes; 0: a default of the type */
+    uint8_t type;    /* enum sl_column_type; 0 is taken as SL_TYPE_VAR_STRING */
+    uint16_t flags;  /* column flags, 0 is fine */
+    uint32_t length; /* display length in bytes; 0: a default of the type */
 };
 
 struct sl_resultset {
@@ -127,8 +130,8 @@ struct sl_resultset {
     uint16_t status;
 };
 
-/* Starts a result set behind the readable bytes of `buf`; `capabilities` are those of the client's link. The buffer is
- * the builder's until sl_resultset_end(). */
+/* Starts a result set behind the readable bytes of `buf`; `capabilities` are those of the client's
+ * link. The buffer is the builder's until sl_resultset_end(). */
 void sl_resultset_begin(struct sl_resultset *rs, struct sl_buf *buf, uint8_t seq,
                         uint64_t capabilities, uint16_t status,
                         const struct sl_resultset_column *columns, size_t column_count);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Framing and primitive fields of the client/server protocol: one bounded reader, one bounded writer.
+ * Framing and primitive fields of the client/server protocol: one bounded reader, one bounded
+ * writer.
  *
  *   physical packet:  u24 payload length | u8 sequence | payload (0 .. 0xFFFFFF bytes)
- *   logical packet:   physical ones of 0xFFFFFF bytes, ended by the first shorter one (may be empty)
+ *   logical packet:   physical ones of 0xFFFFFF bytes, ended by the first shorter one (may be
+ * empty)
  *
- * Both objects stick to their first failure: a reader past its end returns zeros and empty slices, a
- * writer without room drops what comes. So callers read or write a whole packet and check once.
+ * Both objects stick to their first failure: a reader past its end returns zeros and empty slices,
+ * a writer without room drops what comes. So callers read or write a whole packet and check once.
  * Nothing here blocks, reads a clock or owns memory; only a writer on a struct sl_buf allocates.
  * Source of the layout: mariadb.com/kb "0-packet" and "protocol data types".
  */
@@ -163,7 +165,8 @@ bool sl_read_column(struct sl_reader *r, struct sl_slice *ret);
 /* String up to a NUL, which is read but not part of the slice. Fails without a NUL. */
 struct sl_slice sl_read_nulstr(struct sl_reader *r);
 
-/* As before, but the end of the packet ends the string too (older clients leave the last NUL out). */
+/* As before, but the end of the packet ends the string too (older clients leave the last NUL
+ * out). */
 struct sl_slice sl_read_nulstr_or_rest(struct sl_reader *r);
 
 static inline struct sl_slice sl_read_rest(struct sl_reader *r)
@@ -173,8 +176,8 @@ static inline struct sl_slice sl_read_rest(struct sl_reader *r)
 
 /* ---- writer ---- */
 
-/* Writes into an array of the caller, or behind the readable bytes of a buffer, which then must not be
- * touched otherwise until sl_writer_finish(). */
+/* Writes into an array of the caller, or behind the readable bytes of a buffer, which then must
+ * not be touched otherwise until sl_writer_finish(). */
 struct sl_writer {
     uint8_t *base;
     uint8_t *at;
@@ -267,7 +270,8 @@ void sl_write_nulstr(struct sl_writer *w, struct sl_slice s);
 size_t sl_write_packet_begin(struct sl_writer *w);
 /* Fills the header in. A payload of SL_PACKET_MAX bytes or more fails the writer with SL_ELIMIT. */
 void sl_write_packet_end(struct sl_writer *w, size_t begin, uint8_t seq);
-/* A whole logical payload, cut into physical packets. Returns the sequence number after the last. */
+/* A whole logical payload, cut into physical packets. Returns the sequence number after the
+ * last. */
 uint8_t sl_write_packet(struct sl_writer *w, uint8_t seq, struct sl_slice payload);
 
 /* Ends the work. 0: everything is in the array or committed to the buffer. SL_ENOMEM (buffer) or

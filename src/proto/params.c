@@ -75,7 +75,8 @@ static void write_front(struct sl_writer *w, const struct sl_execute_info *info,
     sl_write_u8(w, info->is_bulk ? SL_COM_STMT_BULK_EXECUTE : SL_COM_STMT_EXECUTE);
     sl_write_u32(w, stmt_id);
     if (info->is_bulk) {
-        sl_write_u16(w, (uint16_t)((info->flags & ~SL_BULK_TYPES) | (has_types ? SL_BULK_TYPES : 0)));
+        sl_write_u16(w,
+                     (uint16_t)((info->flags & ~SL_BULK_TYPES) | (has_types ? SL_BULK_TYPES : 0)));
     } else {
         sl_write_u8(w, (uint8_t)info->flags);
         sl_write_u32(w, info->iterations);

@@ -2,14 +2,14 @@
 /*
  * The reply tracker. See reply.h for the contract and docs/internals/protocol.md for the states.
  *
- * One step looks at one physical packet: either its header (and first byte) is enough, then the payload
- * is skipped as it streams by, or the packet decides something and must be whole. The loop over rows
- * touches five bytes a packet.
+ * One step looks at one physical packet: either its header (and first byte) is enough, then the
+ * payload is skipped as it streams by, or the packet decides something and must be whole. The loop
+ * over rows touches five bytes a packet.
  *
- * Invariants: I1 skip > 0 only between two packets' headers; I2 in_fragment says that the next packet
- * continues the last one and is skipped unread, whatever its first byte; I3 consumed bytes never hold a
- * part of a packet that was not judged; I4 a deciding packet is at most DECISIVE_MAX long, so that
- * nobody can make us buffer more.
+ * Invariants: I1 skip > 0 only between two packets' headers; I2 in_fragment says that the next
+ * packet continues the last one and is skipped unread, whatever its first byte; I3 consumed bytes
+ * never hold a part of a packet that was not judged; I4 a deciding packet is at most DECISIVE_MAX
+ * long, so that nobody can make us buffer more.
  */
 #include "proto/reply.h"
 
@@ -26,8 +26,8 @@
 /* The packet under the cursor. */
 struct packet {
     const uint8_t *payload;
-    uint32_t len;   /* of the payload, by the header */
-    uint8_t first;  /* first payload byte, 0 if there is none */
+    uint32_t len;  /* of the payload, by the header */
+    uint8_t first; /* first payload byte, 0 if there is none */
 };
 
 enum verdict {
@@ -84,7 +84,7 @@ static void finish_unit(struct sl_reply *r, enum sl_reply_kind kind)
     r->kind = (uint8_t)kind;
     r->units++;
     r->state = kind != SL_REPLY_KIND_ERR && (r->status & SL_STATUS_MORE_RESULTS) ? SL_REPLY_FIRST
-                                                                                : SL_REPLY_DONE;
+                                                                                 : SL_REPLY_DONE;
 }
 
 static enum verdict take_err(struct sl_reply *r, const struct packet *p)
@@ -251,7 +251,8 @@ static enum verdict in_first(struct sl_reply *r, const struct packet *p)
     return broken(r, "the reply does not belong to the command");
 }
 
-/* All definitions begin with the catalog, the string "def"; names are too short to fill a packet. */
+/* All definitions begin with the catalog, the string "def"; names are too short to fill a
+ * packet. */
 static bool is_definition(const struct packet *p)
 {
     return p->first == 3 && p->len >= 4 && p->len < SL_PACKET_MAX;
@@ -292,8 +293,8 @@ static enum verdict in_coleof(struct sl_reply *r, const struct packet *p)
     return TAKE_WHOLE;
 }
 
-/* True for the fe that ends rows. A text row may begin with fe too, but then its first column has 16 MiB
- * and the packet is a full fragment. */
+/* True for the fe that ends rows. A text row may begin with fe too, but then its first column has
+ * 16 MiB and the packet is a full fragment. */
 static bool ends_rows(const struct sl_reply *r, const struct packet *p)
 {
     return p->first == SL_FIRST_EOF && p->len < (r->deprecate_eof ? SL_PACKET_MAX : 9);
@@ -490,8 +491,8 @@ static bool is_over(const struct sl_reply *r)
     return r->state == SL_REPLY_DONE || r->state == SL_REPLY_BROKEN || r->state == SL_REPLY_INFILE;
 }
 
-/* Moves over the payload that streams by. Under DEPRECATE_EOF a PREPARE reply just ends with the last byte
- * of its last definition, so that state may change only here. */
+/* Moves over the payload that streams by. Under DEPRECATE_EOF a PREPARE reply just ends with the
+ * last byte of its last definition, so that state may change only here. */
 static size_t stream(struct sl_reply *r, size_t len)
 {
     size_t n = SL_MIN((size_t)r->skip, len);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reply tracker: a resumable state machine that finds the end of a server's reply in a stream of
- * bytes that arrives in arbitrary pieces, without collecting it.
+ * The reply tracker: a resumable state machine that finds the end of a server's reply in a stream
+ * of bytes that arrives in arbitrary pieces, without collecting it.
  *
- * Usage: sl_reply_start() for each expected reply, then sl_reply_feed() with whatever has arrived. It
- * consumes as far as it can tell and stops exactly at the end of the reply. Packets that decide
- * something (OK, EOF, ERR, column counts, PREPARE-OK, INFILE) must be whole before they are consumed;
- * rows and column definitions are streamed: consumed bytes may be forwarded at once.
+ * Usage: sl_reply_start() for each expected reply, then sl_reply_feed() with whatever has arrived.
+ * It consumes as far as it can tell and stops exactly at the end of the reply. Packets that decide
+ * something (OK, EOF, ERR, column counts, PREPARE-OK, INFILE) must be whole before they are
+ * consumed; rows and column definitions are streamed: consumed bytes may be forwarded at once.
  *
  *   FIRST -> done                       OK, ERR, STATISTICS text, EOF-shaped replies
  *         -> COLDEF -> (COLEOF) -> ROWS -> done | FIRST (more results)
@@ -37,7 +37,7 @@ enum sl_reply_state {
 };
 
 enum sl_reply_kind {
-    SL_REPLY_KIND_NONE,      /* nothing decided yet */
+    SL_REPLY_KIND_NONE, /* nothing decided yet */
     SL_REPLY_KIND_OK,
     SL_REPLY_KIND_ERR,
     SL_REPLY_KIND_RESULTSET,
@@ -45,48 +45,54 @@ enum sl_reply_kind {
 };
 
 struct sl_reply {
-    uint8_t state;        /* enum sl_reply_state */
-    uint8_t command;      /* the client's command byte */
-    uint8_t kind;         /* enum sl_reply_kind of the last finished unit (ERR wins) */
+    uint8_t state;   /* enum sl_reply_state */
+    uint8_t command; /* the client's command byte */
+    uint8_t kind;    /* enum sl_reply_kind of the last finished unit (ERR wins) */
     bool deprecate_eof;
     bool session_track;
-    bool in_fragment;     /* the previous physical packet was 0xFFFFFF long: same logical packet */
-    bool started;         /* at least one byte was consumed */
-    uint8_t next_seq;     /* sequence number after the last consumed packet */
-    uint16_t status;      /* server status of the last OK/EOF */
+    bool in_fragment; /* the previous physical packet was 0xFFFFFF long: same logical packet */
+    bool started;     /* at least one byte was consumed */
+    uint8_t next_seq; /* sequence number after the last consumed packet */
+    uint16_t status;  /* server status of the last OK/EOF */
     uint16_t warnings;
-    uint16_t error_code;  /* of an ERR */
-    char sqlstate[6];     /* of an ERR, "" if it had none */
-    uint32_t skip;        /* payload bytes left of a packet being streamed */
-    uint32_t need;        /* when feed() stops short: bytes that must be there in all to go on */
-    uint32_t stmt_id;     /* of a PREPARE-OK */
-    uint16_t params;      /* of a PREPARE-OK */
+    uint16_t error_code; /* of an ERR */
+    char sqlstate[6];    /* of an ERR, "" if it had none */
+    uint32_t skip;       /* payload bytes left of a packet being streamed */
+    uint32_t need;       /* when feed() stops short: bytes that must be there in all to go on */
+    uint32_t stmt_id;    /* of a PREPARE-OK */
+    uint16_t params;     /* of a PREPARE-OK */
     uint16_t columns;
     uint64_t definitions_left;
-    uint64_t rows;        /* rows so far, all units */
-    uint64_t bytes;       /* bytes consumed so far */
+    uint64_t rows;  /* rows so far, all units */
+    uint64_t bytes; /* bytes consumed so far */
     uint64_t affected_rows;
     uint64_t last_insert_id;
-    uint32_t units;       /* finished result units */
+    uint32_t units; /* finished result units */
     const char *broken_why;
-    /* Called with the session-state block of each OK that has one; the slice is valid during the call. May be NULL. */
+    /* Called with the session-state block of each OK that has one; the slice is valid during the
+     * call. May be NULL. */
     void (*on_state)(void *arg, struct sl_slice block);
     /* Called with the human text of an ERR (without code and sqlstate). May be NULL. */
     void (*on_error)(void *arg, const struct sl_reply *r, struct sl_slice message);
     void *arg;
-    /* Added behind the callbacks; `cache_metadata` is a mode like deprecate_eof and kept by sl_reply_start(). */
-    bool cache_metadata;  /* the link has SL_CAP_CACHE_METADATA: column counts carry one more byte */
-    bool has_status;      /* an OK or EOF has set status: not so for ERR, STATISTICS and some PREPARE replies */
-    bool any_seq;         /* the sequence number of the next packet is not known (after a client's file) */
+    /* Added behind the callbacks; `cache_metadata` is a mode like deprecate_eof and kept by
+     * sl_reply_start(). */
+    bool cache_metadata; /* the link has SL_CAP_CACHE_METADATA: column counts carry one more byte */
+    bool
+        has_status; /* an OK or EOF has set status: not so for ERR, STATISTICS and some PREPARE replies */
+    bool any_seq; /* the sequence number of the next packet is not known (after a client's file) */
 };
 
-/* Prepares for the reply to `command`; keeps the modes (deprecate_eof, session_track, cache_metadata) and the callbacks, resets
- * the rest. The reply must start with sequence 1; if the command took n > 1 physical packets, set next_seq = n afterwards.
- * COM_CHANGE_USER is a dialogue: use sl_auth_packet_parse() instead. A command without reply (QUIT, STMT_CLOSE, SEND_LONG_DATA) leaves the state DONE. */
+/* Prepares for the reply to `command`; keeps the modes (deprecate_eof, session_track,
+ * cache_metadata) and the callbacks, resets the rest. The reply must start with sequence 1; if the
+ * command took n > 1 physical packets, set next_seq = n afterwards. COM_CHANGE_USER is a dialogue:
+ * use sl_auth_packet_parse() instead. A command without reply (QUIT, STMT_CLOSE, SEND_LONG_DATA)
+ * leaves the state DONE. */
 void sl_reply_start(struct sl_reply *r, uint8_t command);
 
-/* Consumes bytes of this reply; returns how many (0..len). state is DONE when the reply is complete; if it is neither DONE,
- * BROKEN nor INFILE, `need` tells how many unconsumed bytes must be presented next time (1 when streaming). */
+/* Consumes bytes of this reply; returns how many (0..len). state is DONE when the reply is
+ * complete; if it is neither DONE, BROKEN nor INFILE, `need` tells how many unconsumed bytes must
+ * be presented next time (1 when streaming). */
 size_t sl_reply_feed(struct sl_reply *r, const uint8_t *data, size_t len);
 
 /* The client's empty packet has been sent: the server's answer comes next. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Greeting, handshake response and COM_CHANGE_USER: what parses must survive building and parsing again. Byte 0 chooses. */
+/* Greeting, handshake response and COM_CHANGE_USER: what parses must survive building and parsing
+ * again. Byte 0 chooses. */
 #include <stdint.h>
 #include <stdlib.h>
 

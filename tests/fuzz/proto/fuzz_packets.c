@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OK, EOF, ERR, progress, session state, authentication packets, execute headers; rebuilt where possible. */
+/* OK, EOF, ERR, progress, session state, authentication packets, execute headers; rebuilt where
+ * possible. */
 #include <stdint.h>
 #include <stdlib.h>
 

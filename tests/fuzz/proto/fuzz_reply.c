@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reply tracker on anything: byte 0 is the command, byte 1 the modes and how the rest is cut. Checks: consumed <= given;
- * progress once `need` bytes are there; the cuts do not change the outcome.
+ * The reply tracker on anything: byte 0 is the command, byte 1 the modes and how the rest is cut.
+ * Checks: consumed <= given; progress once `need` bytes are there; the cuts do not change the
+ * outcome.
  */
 #include <stdint.h>
 #include <stdlib.h>

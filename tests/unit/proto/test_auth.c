@@ -34,9 +34,11 @@ static void test_native_stored(void **state)
     assert_int_equal(sl_native_parse_stored(text(""), parsed), SL_ENOENT);
     assert_int_equal(sl_native_parse_stored(text("invalid"), parsed), SL_EINVAL);
     assert_int_equal(
-        sl_native_parse_stored(text("*14E65567ABDB5135D0CFD9A70B3032C179A49EEX"), parsed), SL_EINVAL);
+        sl_native_parse_stored(text("*14E65567ABDB5135D0CFD9A70B3032C179A49EEX"), parsed),
+        SL_EINVAL);
     assert_int_equal(
-        sl_native_parse_stored(text("+14E65567ABDB5135D0CFD9A70B3032C179A49EE7"), parsed), SL_EINVAL);
+        sl_native_parse_stored(text("+14E65567ABDB5135D0CFD9A70B3032C179A49EE7"), parsed),
+        SL_EINVAL);
 }
 
 static void test_native_round(void **state)
@@ -118,7 +120,8 @@ static void test_ed25519_public_key(void **state)
         const char *stored;
     } rows[] = {
         {"secret", "ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY"},
-        {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "xxxxxxxxxxx",
          "UdhomqEdOtHyENpx97aeneL7yr8EYvVvlNWoAEJEyZg"},
     };
     for (size_t i = 0; i < 2; i++) {
@@ -136,12 +139,15 @@ static void test_ed25519_stored_is_checked(void **state)
 {
     uint8_t key[32];
     assert_int_equal(sl_ed25519_parse_stored(text(""), key), SL_EINVAL);
-    assert_int_equal(sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJ"), key),
-                     SL_EINVAL);
-    assert_int_equal(sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO=eZLS0nC8be6HPjYWR4YJY"), key),
-                     SL_EINVAL);
-    assert_int_equal(sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJZ"), key),
-                     SL_EINVAL);
+    assert_int_equal(
+        sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJ"), key),
+        SL_EINVAL);
+    assert_int_equal(
+        sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO=eZLS0nC8be6HPjYWR4YJY"), key),
+        SL_EINVAL);
+    assert_int_equal(
+        sl_ed25519_parse_stored(text("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJZ"), key),
+        SL_EINVAL);
 }
 
 static void test_ed25519_sign_and_verify(void **state)

@@ -28,7 +28,8 @@ static void test_offer(void **state)
     assert_true(all & SL_CAP_CONNECT_ATTRS);
     assert_false(sl_capabilities_offer(UINT64_MAX, 0) & SL_CAP_SSL);
     assert_false(sl_capabilities_offer(UINT64_MAX, SL_OFFER_NO_LOCAL_FILES) & SL_CAP_LOCAL_FILES);
-    assert_false(sl_capabilities_offer(UINT64_MAX, SL_OFFER_NO_SESSION_TRACK) & SL_CAP_SESSION_TRACK);
+    assert_false(sl_capabilities_offer(UINT64_MAX, SL_OFFER_NO_SESSION_TRACK) &
+                 SL_CAP_SESSION_TRACK);
     assert_false(sl_capabilities_offer(UINT64_MAX, SL_OFFER_NO_BULK) & SL_CAP_BULK);
     assert_true(sl_capabilities_offer(0, 0) & SL_CAP_PROTOCOL_41);
     assert_true(sl_capabilities_shape(sl_capabilities_offer(0, SL_OFFER_TLS)) == 0);
@@ -65,9 +66,9 @@ static void test_request_has_the_clients_shape(void **state)
 static void test_request_flags(void **state)
 {
     uint64_t agreed = sl_capabilities_agree(sl_capabilities_offer(SERVER_10_11, 0), 0x8200);
-    uint64_t asked = sl_capabilities_request(agreed, SERVER_10_11 | SL_CAP_SSL,
-                                             SL_REQUEST_TLS | SL_REQUEST_SESSION_TRACK |
-                                                 SL_REQUEST_ATTRIBUTES);
+    uint64_t asked =
+        sl_capabilities_request(agreed, SERVER_10_11 | SL_CAP_SSL,
+                                SL_REQUEST_TLS | SL_REQUEST_SESSION_TRACK | SL_REQUEST_ATTRIBUTES);
     assert_true(asked & SL_CAP_SSL);
     assert_true(asked & SL_CAP_SESSION_TRACK);
     assert_true(asked & SL_CAP_CONNECT_ATTRS);

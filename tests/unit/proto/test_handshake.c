@@ -200,8 +200,8 @@ static void test_attribute_limit(void **state)
         struct sl_handshake_response r = {.capabilities = 0xbfa284, .user = sl_slice_text("u")};
         struct sl_handshake_response got;
         uint16_t code;
-        assert_int_equal(sl_attributes_append(&attributes, sl_slice_text("k"), sl_slice(value, len)),
-                         SL_OK);
+        assert_int_equal(
+            sl_attributes_append(&attributes, sl_slice_text("k"), sl_slice(value, len)), SL_OK);
         r.attributes = sl_buf_slice(&attributes);
         assert_int_equal(sl_handshake_response_build(&b, 1, &r), SL_OK);
         assert_int_equal(sl_handshake_response_parse(b.data + 4, b.end - 4, &got, &code),
@@ -322,18 +322,12 @@ static void test_change_user(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greeting_parse),
-        cmocka_unit_test(test_greeting_of_mysql),
-        cmocka_unit_test(test_greeting_err),
-        cmocka_unit_test(test_greeting_build),
-        cmocka_unit_test(test_version_number),
-        cmocka_unit_test(test_ssl_request),
-        cmocka_unit_test(test_response_parse),
-        cmocka_unit_test(test_response_variants),
-        cmocka_unit_test(test_attribute_limit),
-        cmocka_unit_test(test_response_build),
-        cmocka_unit_test(test_auth_packets),
-        cmocka_unit_test(test_auth_builders),
+        cmocka_unit_test(test_greeting_parse),  cmocka_unit_test(test_greeting_of_mysql),
+        cmocka_unit_test(test_greeting_err),    cmocka_unit_test(test_greeting_build),
+        cmocka_unit_test(test_version_number),  cmocka_unit_test(test_ssl_request),
+        cmocka_unit_test(test_response_parse),  cmocka_unit_test(test_response_variants),
+        cmocka_unit_test(test_attribute_limit), cmocka_unit_test(test_response_build),
+        cmocka_unit_test(test_auth_packets),    cmocka_unit_test(test_auth_builders),
         cmocka_unit_test(test_change_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,8 @@ static void test_ok_parse(void **state)
     assert_int_equal(p.last_insert_id, 1000);
     assert_int_equal(p.warnings, 3);
     assert_slice(p.info, "Records: 2");
-    assert_int_equal(ok("00 00 00 02 00 00 00 'Records'", false, &p), SL_OK); /* as MySQL documents */
+    assert_int_equal(ok("00 00 00 02 00 00 00 'Records'", false, &p),
+                     SL_OK); /* as MySQL documents */
     assert_slice(p.info, "Records");
     assert_int_equal(ok("00 00 00 02 00 00", false, &p), SL_EPROTO);
     assert_int_equal(ok("01 00 00 02 00 00 00", false, &p), SL_EPROTO);
@@ -72,7 +73,8 @@ static void test_state_block(void **state)
 {
     expect_state("00 00 00 00 40 00 00 00 11 00 0f 0a'autocommit' 03'OFF'", "0:autocommit=OFF;");
     expect_state("00 00 00 01 40 00 00 00 05 01 03 02'd1'", "1:=d1;");
-    expect_state("00 01 20 02 40 00 00 00 13 00 11 09'last_gtid' 06'7-1-55'", "0:last_gtid=7-1-55;");
+    expect_state("00 01 20 02 40 00 00 00 13 00 11 09'last_gtid' 06'7-1-55'",
+                 "0:last_gtid=7-1-55;");
     expect_state("00 00 00 02 40 00 00 12'Statement prepared' 04 02 02 01 31", "2:=1;");
     expect_state("00 00 00 03 40 00 00 00 0b 05 09 08'T_______'", "5:=T_______;");
     expect_state("00 00 00 0a 40 00 00 00 00", "");
@@ -90,8 +92,8 @@ static void test_state_oddities(void **state)
 
 static void test_malformed_state(void **state)
 {
-    const char *blocks[] = {"00", "00 05 01", "00 03 05'ab'", "01 02 05'a'", "05 01 09", "01 00",
-                            "00 fe 0000000000000080"};
+    const char *blocks[] = {"00",       "00 05 01", "00 03 05'ab'",          "01 02 05'a'",
+                            "05 01 09", "01 00",    "00 fe 0000000000000080"};
     for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
         struct sl_state_iter it = sl_state_iter(bytes(blocks[i]));
         struct sl_state_record rec;

@@ -17,9 +17,9 @@
 
 static void test_lenenc(void **state)
 {
-    static const uint64_t values[] = {0,        1,         0xFA,      0xFB,       0xFC,
-                                      0xFFFF,   0x10000,   0xFFFFFF,  0x1000000,  0xFFFFFFFF,
-                                      1ULL << 40, UINT64_MAX};
+    static const uint64_t values[] = {0,         1,          0xFA,       0xFB,
+                                      0xFC,      0xFFFF,     0x10000,    0xFFFFFF,
+                                      0x1000000, 0xFFFFFFFF, 1ULL << 40, UINT64_MAX};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         uint8_t bytes[16];
         struct sl_writer w = sl_writer_array(bytes, sizeof(bytes));
@@ -158,8 +158,8 @@ static void test_writer_rolls_back(void **state)
 
 static void test_fragments(void **state)
 {
-    const size_t sizes[] = {0, 1, SL_PACKET_MAX - 1, SL_PACKET_MAX, SL_PACKET_MAX + 1,
-                            2 * (size_t)SL_PACKET_MAX};
+    const size_t sizes[] = {
+        0, 1, SL_PACKET_MAX - 1, SL_PACKET_MAX, SL_PACKET_MAX + 1, 2 * (size_t)SL_PACKET_MAX};
     uint8_t *payload = calloc(1, 2 * (size_t)SL_PACKET_MAX);
     for (size_t i = 0; i < 6; i++) {
         struct sl_buf b = SL_BUF_INIT;

@@ -75,7 +75,8 @@ static void test_types_are_put_back(void **state)
     s = bytes("17 02000000 00 01000000 02 00 01000000");
     assert_int_equal(sl_execute_parse(s.data, s.len, 2, &e), SL_OK);
     assert_int_equal(sl_param_types_remember(&types, &e), SL_OK); /* keeps the old ones */
-    assert_int_equal(sl_execute_build(&b, s.data, s.len, &e, 77, sl_param_types_slice(&types)), SL_OK);
+    assert_int_equal(sl_execute_build(&b, s.data, s.len, &e, 77, sl_param_types_slice(&types)),
+                     SL_OK);
     s = bytes("14000000 17 4d000000 00 01000000 02 01 0300 fd00 01000000");
     assert_true(sl_slice_equal(sl_buf_slice(&b), s));
     assert_int_equal(sl_execute_build(&b, s.data + 4, s.len - 4, &e, 1, sl_slice("abc", 3)),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reply tracker: every shape of the protocol, whole, byte by byte and in random pieces; results must
- * not depend on the cuts. Byte strings are captures of MariaDB 10.11 where they can be.
+ * The reply tracker: every shape of the protocol, whole, byte by byte and in random pieces;
+ * results must not depend on the cuts. Byte strings are captures of MariaDB 10.11 where they can
+ * be.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +55,12 @@ static void on_error(void *arg, const struct sl_reply *r, struct sl_slice messag
     snprintf(s->message, sizeof(s->message), "%.*s", (int)message.len, (const char *)message.data);
 }
 
-enum mode { EOFS = 0, DEPRECATE = 1, TRACK = 2, CACHE = 4 };
+enum mode {
+    EOFS = 0,
+    DEPRECATE = 1,
+    TRACK = 2,
+    CACHE = 4
+};
 
 static void start(struct sl_reply *r, struct seen *s, uint8_t command, unsigned mode)
 {
@@ -69,8 +75,9 @@ static void start(struct sl_reply *r, struct seen *s, uint8_t command, unsigned 
     sl_reply_start(r, command);
 }
 
-/* Presents the bytes in pieces of up to `max` bytes (0: all at once), as a connection would: what is not
- * consumed is presented again with more behind it. Goes on over INFILE. Returns consumed bytes. */
+/* Presents the bytes in pieces of up to `max` bytes (0: all at once), as a connection would: what
+ * is not consumed is presented again with more behind it. Goes on over INFILE. Returns consumed
+ * bytes. */
 static size_t run(struct sl_reply *r, const uint8_t *data, size_t len, size_t max,
                   struct sl_rng *rng)
 {
@@ -125,7 +132,8 @@ static void assert_same(const struct sl_reply *a, const struct sl_reply *b)
     assert_ptr_equal(a->broken_why, b->broken_why);
 }
 
-/* Runs a reply in many ways of cutting; 8 bytes of a next reply follow it and must stay untouched. */
+/* Runs a reply in many ways of cutting; 8 bytes of a next reply follow it and must stay
+ * untouched. */
 static size_t check_bytes(struct sl_reply *r, struct seen *s, uint8_t command, unsigned mode,
                           const struct sl_buf *b)
 {
@@ -235,8 +243,12 @@ static void test_err_anywhere(void **state)
     struct sl_reply r;
     const char *err = "ff da 04 '#21000Subquery returns more than 1 row'";
     char text[512];
-    const char *before[] = {"", "02|" DEF "|", "01|" DEF "|", "01|" DEF "|" EOF0 "|",
-                            "01|" DEF "|" EOF0 "|0131|0132|", "00 00 00 0a 00 00 00|"};
+    const char *before[] = {"",
+                            "02|" DEF "|",
+                            "01|" DEF "|",
+                            "01|" DEF "|" EOF0 "|",
+                            "01|" DEF "|" EOF0 "|0131|0132|",
+                            "00 00 00 0a 00 00 00|"};
     for (size_t i = 0; i < 6; i++) {
         snprintf(text, sizeof(text), "%s%s", before[i], err);
         check(&r, SL_COM_QUERY, EOFS, text);
@@ -261,8 +273,7 @@ static void test_multi_results(void **state)
           "01|" DEF "|0131|fe00000a000000|01|" DEF "|0132|fe00000a000000|" OK0);
     assert_int_equal(r.units, 3);
     /* EXECUTE of a CALL with an OUT parameter: status 0x1008, then the final OK */
-    check(&r, SL_COM_STMT_EXECUTE, EOFS,
-          "01|" DEF "|fe00000a10|00 00 01000000|fe00000a10|" OK0);
+    check(&r, SL_COM_STMT_EXECUTE, EOFS, "01|" DEF "|fe00000a10|00 00 01000000|fe00000a10|" OK0);
     assert_int_equal(r.units, 2);
     /* error in the second of three statements */
     check(&r, SL_COM_QUERY, EOFS, "00 01 00 0a 00 00 00|ff 7a 04 '#42S02No such table'");
@@ -309,8 +320,7 @@ static void test_prepare(void **state)
     assert_int_equal(r.columns, 1);
     assert_int_equal(r.warnings, 0);
     assert_int_equal(r.units, 1);
-    check(&r, SL_COM_STMT_PREPARE, DEPRECATE,
-          "00 08000000 0100 0200 00 0000|" DEF "|" DEF "|" DEF);
+    check(&r, SL_COM_STMT_PREPARE, DEPRECATE, "00 08000000 0100 0200 00 0000|" DEF "|" DEF "|" DEF);
     check(&r, SL_COM_STMT_PREPARE, DEPRECATE, "00 08000000 0000 0200 00 0000|" DEF "|" DEF);
     check(&r, SL_COM_STMT_PREPARE, DEPRECATE, "00 08000000 0200 0000 00 0000|" DEF "|" DEF);
     check(&r, SL_COM_STMT_PREPARE, EOFS, "00 08000000 0000 0100 00 0000|" DEF "|" EOF0);

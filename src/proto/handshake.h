@@ -156,8 +156,7 @@ uint64_t sl_capabilities_agree(uint64_t offered, uint64_t client);
 enum sl_request_flag {
     SL_REQUEST_TLS = 1,
     SL_REQUEST_DB = 2, /* the login names a database */
-    SL_REQUEST_SESSION_TRACK =
-        4, /* even if the client did not ask: strip OKs with sl_packet_ok_strip() */
+    SL_REQUEST_SESSION_TRACK = 4, /* even if the client did not: see sl_packet_ok_strip() */
     SL_REQUEST_ATTRIBUTES = 8 /* connection attributes of our own */
 };
 

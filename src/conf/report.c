@@ -11,8 +11,8 @@
 
 #define NOTE_TEXT_MAX 2048
 
-static void add(struct sl_conf_report *r, bool is_error, struct sl_conf_place at, const char *fmt,
-                va_list args)
+__attribute__((format(printf, 4, 0))) static void
+add(struct sl_conf_report *r, bool is_error, struct sl_conf_place at, const char *fmt, va_list args)
 {
     *(is_error ? &r->error_count : &r->warning_count) += 1;
     if (r->count == SL_CONF_REPORT_MAX) {

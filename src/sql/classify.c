@@ -148,7 +148,9 @@ static bool is_call(const struct sl_cls *c, bool *ret_adjacent)
         return false;
     }
     if (*p == '(') {
-        return true;
+        /* Oracle's outer join: a.x = b.x (+) */
+        return !((c->lx.mode_bits & SL_SQL_ORACLE) && c->lx.end - p >= 3 && p[1] == '+' &&
+                 p[2] == ')');
     }
     struct sl_lexer ahead = c->lx;
     struct sl_token tok;
@@ -294,10 +296,11 @@ void sl_cls_expression_token(struct sl_cls *c, bool is_name_list)
     }
 }
 
-/* Behind AS or ')' a name is an alias: what follows in brackets are names of columns. */
+/* Behind AS or ')' a name is an alias: what follows in brackets are names of columns. Behind a string
+ * no call can stand either: JSON_TABLE(a, '$' COLUMNS (..)). */
 static bool is_alias_next(const struct sl_cls *c)
 {
-    return (c->lx.last_kind == SL_TOK_OP && c->lx.last_op == ')') || sl_cls_is(c, SL_W_AS);
+    return c->tok.kind == SL_TOK_STRING || (c->lx.last_kind == SL_TOK_OP && c->lx.last_op == ')') || sl_cls_is(c, SL_W_AS);
 }
 
 void sl_cls_scan(struct sl_cls *c)

@@ -19,6 +19,7 @@ struct walk {
     unsigned depth;
     bool is_expected;  /* a table name may come next */
     uint16_t last_word;
+    uint16_t first_word; /* of the statement */
 };
 
 static uint64_t depth_bit(const struct walk *w)
@@ -32,11 +33,17 @@ static void in_list_set(struct walk *w, bool value)
 }
 
 /* A table name comes behind these. */
-static bool expects_table(uint16_t word, uint16_t last_word)
+static bool expects_table(const struct walk *w, uint16_t word)
 {
     switch (word) {
     case SL_W_UPDATE: /* not FOR UPDATE, not ON DUPLICATE KEY UPDATE */
-        return last_word != SL_W_FOR && last_word != SL_W_KEY;
+        return w->last_word != SL_W_FOR && w->last_word != SL_W_KEY;
+    case SL_W_ON: /* CREATE INDEX i ON t, CREATE TRIGGER .. ON t; not JOIN .. ON */
+        return w->first_word == SL_W_CREATE || w->first_word == SL_W_DROP;
+    case SL_W_LIKE:
+        return w->first_word == SL_W_CREATE;
+    case SL_W_USING: /* DELETE .. USING t; not JOIN .. USING (a) */
+        return w->first_word == SL_W_DELETE;
     case SL_W_FROM:
     case SL_W_JOIN:
     case SL_W_STRAIGHT_JOIN:
@@ -53,11 +60,8 @@ static bool expects_table(uint16_t word, uint16_t last_word)
     case SL_W_DELETE:
     case SL_W_INSERT:
     case SL_W_REPLACE:
-    case SL_W_LIKE:
     case SL_W_TO:
-    case SL_W_USING:
     case SL_W_FOR: /* NEXT VALUE FOR s */
-    case SL_W_ON:  /* CREATE INDEX i ON t */
         return true;
     default:
         return false;
@@ -137,7 +141,10 @@ static bool is_table_name(const struct walk *w)
 static void operator_seen(struct walk *w)
 {
     switch (w->tok.op) {
-    case '(':
+    case '(': /* a query or a join in brackets is a member of the list around it */
+        if (w->is_expected) {
+            in_list_set(w, true);
+        }
         w->depth++;
         in_list_set(w, false);
         break;
@@ -151,6 +158,7 @@ static void operator_seen(struct walk *w)
     case ';':
         w->depth = 0;
         w->lists = 0;
+        w->first_word = SL_W_NONE;
         w->is_expected = false;
         break;
     default:
@@ -164,10 +172,13 @@ static void word_seen(struct walk *w)
 {
     const uint16_t word = w->tok.word;
 
+    if (w->first_word == SL_W_NONE) {
+        w->first_word = word;
+    }
     if (ends_list(word)) {
         in_list_set(w, false);
         w->is_expected = false;
-    } else if (expects_table(word, w->last_word)) {
+    } else if (expects_table(w, word)) {
         w->is_expected = true;
     } else if (!is_filler(word)) {
         w->is_expected = false;
@@ -183,7 +194,7 @@ bool sl_sql_tables(const uint8_t *sql, size_t len, unsigned mode_bits, sl_sql_on
     sl_lexer_next(&w.lx, &w.tok);
     while (w.tok.kind != SL_TOK_END) {
         const bool is_start_word = w.tok.kind == SL_TOK_WORD && !w.tok.is_after_dot &&
-                                   expects_table(w.tok.word, w.last_word);
+                                   expects_table(&w, w.tok.word);
         if (w.is_expected && is_table_name(&w) && !(is_start_word && w.tok.word == SL_W_TABLES)) {
             if (!emit(&w)) {
                 return false;

@@ -250,6 +250,19 @@ static bool is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* An IPv4 client of a dual-stack socket is an IPv4 client: for accounts, networks, PROXY headers. */
+static void unmap(struct sockaddr_storage *addr)
+{
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+    if (addr->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+        return;
+    }
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = in6->sin6_port};
+    memcpy(&in.sin_addr, &in6->sin6_addr.s6_addr[12], sizeof(in.sin_addr));
+    memset(addr, 0, sizeof(*addr));
+    memcpy(addr, &in, sizeof(in));
+}
+
 static void accept_clients(struct sl_watch *w, struct sl_loop *loop, uint32_t events)
 {
     struct acceptor *a = SL_CONTAINER_OF(w, struct acceptor, watch);
@@ -268,6 +281,8 @@ static void accept_clients(struct sl_watch *w, struct sl_loop *loop, uint32_t ev
             continue; /* that client has gone already: accept(2) passes its errors on */
         }
         getsockname(fd, (struct sockaddr *)&local, &local_len);
+        unmap(&peer);
+        unmap(&local);
         if (a->owner->is_unix) {
             peer.ss_family = AF_UNIX;
         } else {

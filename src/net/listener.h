@@ -16,7 +16,8 @@
 
 struct sl_listener_socket;
 
-/* A client has been accepted: fd is non-blocking, close-on-exec, TCP_NODELAY and keep-alive set. The callee owns it. */
+/* A client has been accepted: fd is non-blocking, close-on-exec, TCP_NODELAY and keep-alive set. The callee owns it.
+ * IPv4 clients of a dual-stack socket come as AF_INET; unix clients as AF_UNIX. */
 typedef void sl_on_accept(void *arg, struct sl_loop *loop, int fd, const struct sockaddr_storage *peer,
                           const struct sockaddr_storage *local);
 

@@ -77,9 +77,9 @@ struct sl_reply {
     void *arg;
     /* Added behind the callbacks; `cache_metadata` is a mode like deprecate_eof and kept by
      * sl_reply_start(). */
-    bool cache_metadata; /* the link has SL_CAP_CACHE_METADATA: column counts carry one more byte */
+    bool cache_metadata; /* SL_CAP_CACHE_METADATA: column counts carry one more byte */
     bool has_status;     /* an OK or EOF has set `status`; ERR, STATISTICS, some PREPARE do not */
-    bool any_seq;        /* the sequence number of the next packet is not known (after a client's file) */
+    bool any_seq;        /* the next sequence number is not known (after a file of the client) */
 };
 
 /* Prepares for the reply to `command`; keeps the modes (deprecate_eof, session_track,

@@ -59,12 +59,19 @@ def free_port(ip, first):
     raise LabError('no free port on %s from %d on' % (ip, first))
 
 
+def _registry_lock():
+    """The lock file, in a directory that the labs of all users share."""
+    os.makedirs(REGISTRY, exist_ok=True)
+    lock = os.fdopen(os.open(REGISTRY + '/lock', os.O_RDWR | os.O_CREAT, 0o666), 'r+')
+    for path, mode in ((REGISTRY, 0o777), (REGISTRY + '/lock', 0o666)):
+        if os.stat(path).st_uid == os.geteuid():
+            os.chmod(path, mode)                 # whatever the umask was
+    return lock
+
+
 def claim(directory, wanted, take):
     """Choose a NET (wanted, or the first free one) and call take(NET) while it is locked."""
-    os.makedirs(REGISTRY, mode=0o777, exist_ok=True)
-    if os.stat(REGISTRY).st_uid == os.geteuid():
-        os.chmod(REGISTRY, 0o777)                # other users' labs share it
-    with open(REGISTRY + '/lock', 'a') as lock:
+    with _registry_lock() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for net in [wanted] if wanted is not None else NETS:
             owner = _owner(net)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes die, freeze, come back, are drained: what the sessions notice."""
+import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -41,6 +44,41 @@ def test_master_killed_under_load_and_restarted(sealane, cluster, capsys):
     wait_until(lambda: equal_rows(cluster), 15, 'all nodes equal')
     stored = int(cluster.node('72').value('SELECT COUNT(*) FROM test.t')) - 3
     assert stored >= work.done()
+
+
+@pytest.mark.slow
+def test_sysbench_through_the_death_of_the_master(sealane, cluster, run, capsys):
+    """60 s of oltp_read_write with 16 clients; the Master is killed at 20 s and back at 40 s."""
+    if not shutil.which('sysbench'):
+        pytest.skip('sysbench is not installed')
+    base = ['sysbench', 'oltp_read_write', '--db-driver=mysql', '--mysql-host=127.0.0.1',
+            '--mysql-port=%d' % sealane.port, '--mysql-user=app', '--mysql-password=app',
+            '--mysql-db=test', '--tables=4', '--table-size=2000', '--threads=16',
+            '--mysql-ignore-errors=all', '--db-ps-mode=disable', '--report-interval=1']
+    run(base + ['prepare'])
+    p = subprocess.Popen(base + ['--time=60', 'run'], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True)
+    lines = []
+    for line in p.stdout:
+        lines.append(line)
+        if line.startswith('[ 20s ]'):
+            cluster.node('71').kill()
+        elif line.startswith('[ 40s ]'):
+            cluster.node('71').start(wait=False)
+    text = ''.join(lines)
+    assert p.wait() == 0 and 'FATAL' not in text, text[-3000:]
+    errors, reconnects = (re.search(r'%s:\s+(\d+)' % k, text).group(1)
+                          for k in ('ignored errors', 'reconnects'))
+    idle = len(re.findall(r'tps: 0\.00', text))
+    with capsys.disabled():
+        print('\n  errors %s, reconnects %s, seconds without a commit %d'
+              % (errors, reconnects, idle))
+    cluster.node('71').wait()
+    sealane.wait_healthy(60)
+    for i in range(1, 5):
+        wait_until(lambda i=i: len({n.sql('CHECKSUM TABLE test.sbtest%d' % i)[0][1]
+                                    for n in cluster.nodes}) == 1, 20, 'equal tables')
+    assert idle <= 12                           # about 6 s are Galera's own
 
 
 @pytest.mark.slow

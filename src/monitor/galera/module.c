@@ -22,6 +22,7 @@ struct galera {
     bool set_donor_nodes;
     unsigned count;
     struct sl_galera_node *nodes;       /* [count] */
+    _Atomic unsigned noted;             /* refused optional queries that were logged; probe threads */
 
     /* monitor thread */
     struct sl_galera_memory memory;
@@ -78,7 +79,7 @@ static int new_instance(struct sl_monitor *m, void **ret_instance, struct sl_err
     g->shown.cluster_size = -1;
     g->shown.conf_id = -1;
     for (unsigned i = 0; i < count; i++) {
-        sl_galera_node_init(&g->nodes[i]);
+        sl_galera_node_init(&g->nodes[i], &g->noted);
         g->shown.node[i].reason = SL_GALERA_WHY_NO_ANSWER;
     }
     *ret_instance = g;

@@ -195,8 +195,7 @@ static int ask(struct sl_dbc *dbc, struct sl_galera_node *node, enum optional_qu
         return rc;
     }
     node->refused |= 1U << which;
-    if (!(node->noted & (1U << which))) {
-        node->noted |= 1U << which;
+    if (!(atomic_fetch_or(node->noted, 1U << which) & (1U << which))) {
         sl_log_notice("The monitor user may not run %s: %s", optional_purpose[which], err->text);
     }
     return SL_ENOTSUP;
@@ -263,9 +262,10 @@ static int push_donors(struct sl_dbc *dbc, struct sl_galera_node *node, const ch
 
 /* ---- a look ---- */
 
-void sl_galera_node_init(struct sl_galera_node *node)
+void sl_galera_node_init(struct sl_galera_node *node, _Atomic unsigned *noted)
 {
     memset(node, 0, sizeof(*node));
+    node->noted = noted;
     node->paused_ns = NOBODY;
     node->lag_s = SL_SERVER_LAG_UNKNOWN;
     node->info.node_id = NOBODY;

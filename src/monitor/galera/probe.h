@@ -3,6 +3,7 @@
 #ifndef SL_MONITOR_GALERA_PROBE_H
 #define SL_MONITOR_GALERA_PROBE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,10 +27,10 @@ struct sl_galera_node {
     char collation_server[64];     /* the name that info.collation_id was looked up for */
     char collation_wanted[64];
     char sst_donor[SL_GALERA_DONOR_LIST_MAX];
-    unsigned noted;                /* refusals that were logged */
+    _Atomic unsigned *noted;       /* shared by the nodes of a monitor: refusals that were logged */
 };
 
-void sl_galera_node_init(struct sl_galera_node *node);
+void sl_galera_node_init(struct sl_galera_node *node, _Atomic unsigned *noted);
 
 /* Fills node->obs and node->info. donor_list is what wsrep_sst_donor ought to be, NULL or "" = leave it. */
 void sl_galera_probe(struct sl_monitor *m, unsigned server_index, struct sl_galera_node *node, const char *donor_list);

@@ -142,6 +142,10 @@ static void operator_seen(struct walk *w)
 {
     switch (w->tok.op) {
     case '(': /* a query or a join in brackets is a member of the list around it */
+        if (w->last_word == SL_W_INSERT || w->last_word == SL_W_REPLACE ||
+            w->last_word == SL_W_TRUNCATE) { /* the functions of these names */
+            w->is_expected = false;
+        }
         if (w->is_expected) {
             in_list_set(w, true);
         }
@@ -154,6 +158,11 @@ static void operator_seen(struct walk *w)
         break;
     case ',':
         w->is_expected = (w->lists & depth_bit(w)) != 0;
+        break;
+    case '{': /* { OJ a LEFT JOIN b } */
+        if (w->is_expected) {
+            sl_lexer_next(&w->lx, &w->tok);
+        }
         break;
     case ';':
         w->depth = 0;
@@ -175,7 +184,10 @@ static void word_seen(struct walk *w)
     if (w->first_word == SL_W_NONE) {
         w->first_word = word;
     }
-    if (ends_list(word)) {
+    if (word == SL_W_JSON_TABLE) { /* no table, but a member of the list of tables */
+        in_list_set(w, w->is_expected);
+        w->is_expected = false;
+    } else if (ends_list(word)) {
         in_list_set(w, false);
         w->is_expected = false;
     } else if (expects_table(w, word)) {

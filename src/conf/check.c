@@ -93,6 +93,9 @@ static void check_global(const struct checker *k)
         FAIL(k, o, "writeq_high_water",
              "writeq_high_water must be larger than writeq_low_water, or both must be 0");
     }
+    if (g->admin_enabled && g->admin_host == NULL) {
+        FAIL(k, o, "admin_host", "'admin_host' is empty");
+    }
     if (g->threads > g->threads_max) {
         WARN(k, o, "threads", "threads is limited by threads_max");
     }
@@ -322,6 +325,9 @@ static void check_listener(const struct checker *k, const struct sl_conf_listene
     if ((set->port == 0) == (set->socket == NULL)) {
         FAIL(k, &l->object, set->port != 0 ? "socket" : NULL,
              "a listener needs either 'port' or 'socket'%s", set->port != 0 ? ", not both" : "");
+    }
+    if (set->address == NULL) {
+        FAIL(k, &l->object, "address", "'address' is empty; leave it out to listen everywhere");
     }
     if (set->protocol != SL_PROTOCOL_MARIADB) {
         FAIL(k, &l->object, "protocol", "protocol '%s' is not available in this version",

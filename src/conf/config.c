@@ -4,7 +4,7 @@
  *
  *   1. [maxscale]: directories, then secrets, then the rest (other values depend on the first two)
  *   2. one object per section, its settings and its module's settings filled from the entries
- *   3. names become pointers        4. cross-checks (check.c)
+ *   3. names become pointers (link.c)        4. cross-checks (check.c)
  *
  * Every step goes on after an error, so that one pass finds all of them; the result is thrown away
  * then.
@@ -145,6 +145,9 @@ static void fill_value(struct builder *b, const struct sl_conf_section *s,
     if ((row->flags & SL_SETTING_DEPRECATED) != 0) {
         sl_conf_warning(b->report, place_of(s, e), "'%s' is deprecated and has no effect", e->key);
         return;
+    }
+    if ((row->flags & SL_SETTING_DIRECTORY) != 0 && e->value[0] == '\0') {
+        return; /* the default stays */
     }
     struct sl_err err = SL_ERR_INIT;
     if (sl_setting_parse(row, object, e->value, &err) != 0) {
@@ -456,10 +459,10 @@ static void build_objects(struct builder *b)
     }
 }
 
-/* ---- names -> pointers ---- */
+/* ---- finding ---- */
 
-static struct sl_conf_object *find_object(const struct sl_config *c, enum sl_conf_kind kind,
-                                          const char *name)
+struct sl_conf_object *sl_conf_object_find(const struct sl_config *c, enum sl_conf_kind kind,
+                                           const char *name)
 {
     const struct kind *k = &kinds[kind];
     for (size_t i = 0; name != NULL && i < *count_of(c, k); i++) {
@@ -471,149 +474,10 @@ static struct sl_conf_object *find_object(const struct sl_config *c, enum sl_con
     return NULL;
 }
 
-struct name_list {
-    const struct sl_config *c;
-    enum sl_conf_kind kind;
-};
-
-static const char *object_item(const void *list, size_t i)
+struct sl_conf_object *sl_conf_object_at(const struct sl_config *c, enum sl_conf_kind kind,
+                                         size_t i)
 {
-    const struct name_list *names = list;
-    const struct kind *k = &kinds[names->kind];
-    return i < *count_of(names->c, k) ? object_at(names->c, k, i)->name : NULL;
-}
-
-struct linker {
-    struct builder *b;
-    struct sl_conf_object *from;
-    const char *key;
-    enum sl_conf_kind kind; /* of what is named */
-    struct sl_conf_object **objects;
-    size_t count;
-};
-
-static struct sl_conf_object *resolve(struct linker *l, const char *name)
-{
-    struct builder *b = l->b;
-    struct sl_conf_object *o = find_object(b->c, l->kind, name);
-    if (o != NULL) {
-        return o;
-    }
-    const char *word = sl_conf_kind_name(l->kind);
-    struct sl_conf_place at = sl_conf_place_of(b->c, l->from, l->key);
-    const struct sl_conf_section *s = sl_conf_tree_find(&b->c->tree, name);
-    if (s != NULL) {
-        const struct sl_conf_entry *type = sl_conf_section_find(s, "type");
-        sl_conf_error(b->report, at, "'%s' names '%.100s', which is a %s, not a %s", l->key, name,
-                      type != NULL ? type->value : "section without type", word);
-        return NULL;
-    }
-    struct name_list names = {b->c, l->kind};
-    const char *near = sl_nearest_name(name, object_item, &names);
-    sl_conf_error(b->report, at, "'%s' names '%.100s', but there is no such %s%s%s%s", l->key, name,
-                  word, near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
-                  near != NULL ? "'?" : "");
-    return NULL;
-}
-
-static void link_item(void *arg, const char *name)
-{
-    struct linker *l = arg;
-    if (l->kind == SL_CONF_SERVER && strcmp(l->key, "targets") == 0 &&
-        find_object(l->b->c, SL_CONF_SERVICE, name) != NULL) {
-        sl_conf_error(l->b->report, sl_conf_place_of(l->b->c, l->from, l->key),
-                      "'targets' names the service '%s': services as targets are not available in "
-                      "this version",
-                      name);
-        return;
-    }
-    struct sl_conf_object *o = resolve(l, name);
-    for (size_t i = 0; o != NULL && i < l->count; i++) {
-        if (l->objects[i] == o) {
-            sl_conf_error(l->b->report, sl_conf_place_of(l->b->c, l->from, l->key),
-                          "'%s' names '%s' twice", l->key, name);
-            return;
-        }
-    }
-    if (o != NULL) {
-        l->objects = sl_realloc(l->objects, (l->count + 1) * sizeof(struct sl_conf_object *));
-        sl_assert(l->objects != NULL);
-        l->objects[l->count++] = o;
-    }
-}
-
-/* The objects a list names, as a fresh array of pointers. */
-static void *link_list(struct builder *b, struct sl_conf_object *from, const char *key,
-                       const char *list, char separator, enum sl_conf_kind kind, size_t *ret_count)
-{
-    struct linker l = {b, from, key, kind, NULL, 0};
-    sl_conf_list_each(list, separator, link_item, &l);
-    *ret_count = l.count;
-    return l.objects;
-}
-
-static void link_monitor(struct builder *b, struct sl_conf_monitor *m)
-{
-    m->servers = link_list(b, &m->object, "servers", m->settings.servers, ',', SL_CONF_SERVER,
-                           &m->server_count);
-    for (size_t i = 0; i < m->server_count; i++) {
-        struct sl_conf_server *server = m->servers[i];
-        if (server->monitor != NULL) {
-            sl_conf_error(b->report, sl_conf_place_of(b->c, &m->object, "servers"),
-                          "server '%s' is watched by monitor '%s' already", server->object.name,
-                          server->monitor->object.name);
-        } else {
-            server->monitor = m;
-        }
-    }
-}
-
-static void link_service(struct builder *b, struct sl_conf_service *s)
-{
-    const struct sl_service_settings *set = &s->settings;
-    int ways = (set->servers != NULL) + (set->targets != NULL) + (set->cluster != NULL);
-    if (ways > 1) {
-        sl_conf_error(b->report, sl_conf_place_of(b->c, &s->object, NULL),
-                      "only one of 'servers', 'targets' and 'cluster' may be set");
-    }
-    if (set->cluster != NULL) {
-        struct linker l = {b, &s->object, "cluster", SL_CONF_MONITOR, NULL, 0};
-        s->cluster = (struct sl_conf_monitor *)(void *)resolve(&l, set->cluster);
-    }
-    if (s->cluster != NULL) {
-        size_t size = s->cluster->server_count * sizeof(struct sl_conf_server *);
-        s->servers = sl_xcalloc(1, size + 1);
-        s->server_count = s->cluster->server_count;
-        if (size > 0) {
-            memcpy(s->servers, s->cluster->servers, size);
-        }
-    } else {
-        const char *key = set->targets != NULL ? "targets" : "servers";
-        s->servers =
-            link_list(b, &s->object, key, set->targets != NULL ? set->targets : set->servers, ',',
-                      SL_CONF_SERVER, &s->server_count);
-    }
-    s->filters =
-        link_list(b, &s->object, "filters", set->filters, '|', SL_CONF_FILTER, &s->filter_count);
-}
-
-static void link_objects(struct builder *b)
-{
-    struct sl_config *c = b->c;
-    for (size_t i = 0; i < c->monitor_count; i++) {
-        link_monitor(b, &c->monitors[i]);
-    }
-    for (size_t i = 0; i < c->service_count; i++) {
-        link_service(b, &c->services[i]);
-    }
-    for (size_t i = 0; i < c->listener_count; i++) {
-        struct sl_conf_listener *listener = &c->listeners[i];
-        if (listener->settings.service != NULL) {
-            struct linker l = {b, &listener->object, "service", SL_CONF_SERVICE, NULL, 0};
-            listener->service =
-                (struct sl_conf_service *)(void *)resolve(&l, listener->settings.service);
-        }
-    }
+    return i < *count_of(c, &kinds[kind]) ? object_at(c, &kinds[kind], i) : NULL;
 }
 
 /* ---- the whole ---- */
@@ -626,7 +490,7 @@ int sl_config_load(const struct sl_conf_options *options, const struct sl_conf_m
     sl_conf_tree_load(options, &c->tree, report);
     build_global(&b);
     build_objects(&b);
-    link_objects(&b);
+    sl_conf_link(c, report);
     sl_conf_check(c, report);
     *ret = NULL;
     if (report->error_count > 0) {
@@ -677,45 +541,25 @@ void sl_config_free(struct sl_config *c)
 
 struct sl_conf_server *sl_config_find_server(const struct sl_config *c, const char *name)
 {
-    return (struct sl_conf_server *)(void *)find_object(c, SL_CONF_SERVER, name);
+    return (struct sl_conf_server *)(void *)sl_conf_object_find(c, SL_CONF_SERVER, name);
 }
 
 struct sl_conf_monitor *sl_config_find_monitor(const struct sl_config *c, const char *name)
 {
-    return (struct sl_conf_monitor *)(void *)find_object(c, SL_CONF_MONITOR, name);
+    return (struct sl_conf_monitor *)(void *)sl_conf_object_find(c, SL_CONF_MONITOR, name);
 }
 
 struct sl_conf_service *sl_config_find_service(const struct sl_config *c, const char *name)
 {
-    return (struct sl_conf_service *)(void *)find_object(c, SL_CONF_SERVICE, name);
+    return (struct sl_conf_service *)(void *)sl_conf_object_find(c, SL_CONF_SERVICE, name);
 }
 
 struct sl_conf_listener *sl_config_find_listener(const struct sl_config *c, const char *name)
 {
-    return (struct sl_conf_listener *)(void *)find_object(c, SL_CONF_LISTENER, name);
+    return (struct sl_conf_listener *)(void *)sl_conf_object_find(c, SL_CONF_LISTENER, name);
 }
 
 struct sl_conf_filter *sl_config_find_filter(const struct sl_config *c, const char *name)
 {
-    return (struct sl_conf_filter *)(void *)find_object(c, SL_CONF_FILTER, name);
-}
-
-void sl_conf_list_each(const char *list, char separator, void (*fn)(void *arg, const char *item),
-                       void *arg)
-{
-    if (list == NULL) {
-        return;
-    }
-    char *copy = sl_xstrdup(list);
-    for (char *item = copy; item != NULL;) {
-        char *end = strchr(item, separator);
-        if (end != NULL) {
-            *end++ = '\0';
-        }
-        if (*item != '\0') {
-            fn(arg, item);
-        }
-        item = end;
-    }
-    sl_free(copy);
+    return (struct sl_conf_filter *)(void *)sl_conf_object_find(c, SL_CONF_FILTER, name);
 }

@@ -253,6 +253,8 @@ static void test_cross_checks(void **state)
         {"[maxscale]\nthreads=300\n", false, "limited by threads_max"},
         {"[maxscale]\nquery_classifier_cache_size=15%\n", false, "deprecated and has no effect"},
         {"[maxscale]\nlog_throttling=x,1,1\n", true, "log_throttling"},
+        {"[maxscale]\nadmin_host=\n", true, "'admin_host' is empty"},
+        {SERVER SERVICE "servers=s1\n" LISTENER "address=\n", true, "'address' is empty"},
         {"[maxscale]\nmaxlog\n", true, "a value is needed"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -289,7 +291,7 @@ static void test_directories(void **state)
     struct scratch *s = *state;
     char text[512], expected[256];
     snprintf(text, sizeof(text),
-             "[maxscale]\nlogdir=/my/logs\nmodule_configdir=%s\nadmin_ssl_key=k\n"
+             "[maxscale]\nlogdir=/my/logs\ndatadir=\nmodule_configdir=%s\nadmin_ssl_key=k\n"
              "admin_ssl_cert=k\n",
              s->dir);
     scratch_write(s, "maxscale.cnf", text);

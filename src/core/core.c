@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building the running system from the configuration, and taking it down.
+ *
+ *   up    servers -> worker loops -> monitors (first tick) -> services -> listeners -> worker threads
+ *   down  worker threads (sessions end) -> listeners -> monitors -> services -> servers
+ *
+ * Listeners open only after the monitors have looked once, so that the first client finds roles.
+ */
+#include "core/core.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/session.h"
+#include "core/user_mapping.h"
+#include "net/tls.h"
+
+#define FIRST_TICK_MS 15000
+#define RESOLVE_EVERY_MS 60000
+
+/* ---- servers ---- */
+
+static int new_tls(const struct sl_tls_settings *t, bool is_server, struct sl_tls_context **ret,
+                   struct sl_err *err)
+{
+    *ret = NULL;
+    if (!t->ssl) {
+        return SL_OK;
+    }
+    struct sl_tls_config config = {
+        .cert = t->ssl_cert,
+        .key = t->ssl_key,
+        .ca = t->ssl_ca,
+        .crl = t->ssl_crl,
+        .cipher = t->ssl_cipher,
+        .version_mask = t->ssl_version == SL_TLS_VERSION_MAX ? 0 : (unsigned)t->ssl_version,
+        .verify_depth = (int)t->ssl_cert_verify_depth,
+        .verify_peer = t->ssl_verify_peer_certificate,
+        .verify_host = t->ssl_verify_peer_host,
+        .is_server = is_server,
+    };
+    return sl_tls_context_new(&config, ret, err);
+}
+
+static int build_servers(struct sl_core *c, struct sl_err *err)
+{
+    c->servers = sl_xcalloc(c->config->server_count + 1, sizeof *c->servers);
+    for (size_t i = 0; i < c->config->server_count; i++) {
+        struct sl_conf_server *conf = &c->config->servers[i];
+        struct sl_server *s;
+        int rc = sl_server_new(conf->object.name, &conf->settings, (unsigned)i, c->worker_count, &s, err);
+        if (rc < 0) {
+            return rc;
+        }
+        c->servers[c->server_count++] = s;
+        s->source_file = sl_strdup(conf->object.file);
+        rc = new_tls(&conf->settings.tls, false, &s->tls, err);
+        if (rc < 0) {
+            return sl_err_wrap(err, "server '%s'", s->name);
+        }
+        struct sl_err why = SL_ERR_INIT;
+        if (sl_server_resolve(s, &why) < 0) {
+            sl_log_warning("Server '%s' cannot be used until its name is resolved: %s", s->name, why.text);
+        }
+    }
+    c->resolved_ms = sl_clock_mono_ms();
+    return SL_OK;
+}
+
+static void free_server(struct sl_server *s)
+{
+    sl_tls_context_unref(s->tls);
+    s->tls = NULL;
+    sl_server_free(s);
+}
+
+/* ---- monitors ---- */
+
+static void on_monitor_change(void *arg)
+{
+    sl_core_topology_changed(arg);
+}
+
+static int build_monitor(struct sl_core *c, struct sl_conf_monitor *conf, struct sl_err *err)
+{
+    struct sl_server **servers = sl_xcalloc(conf->server_count + 1, sizeof *servers);
+    for (size_t k = 0; k < conf->server_count; k++) {
+        servers[k] = sl_core_server(c, conf->servers[k]->object.name);
+    }
+    struct sl_monitor_config config = {
+        .name = conf->object.name,
+        .module = sl_core_module(c, SL_MODULE_MONITOR, conf->settings.module),
+        .settings = &conf->settings,
+        .module_settings = conf->module_settings,
+        .servers = servers,
+        .server_count = (unsigned)conf->server_count,
+        .datadir = c->config->global.datadir,
+        .source_file = conf->object.file,
+        .load_journal = true,
+        .on_change = on_monitor_change,
+        .on_change_arg = c,
+    };
+    struct sl_monitor *m;
+    int rc = sl_monitor_new(&config, &m, err);
+    sl_free(servers);
+    if (rc < 0) {
+        return rc;
+    }
+    c->monitors[c->monitor_count++] = m;
+    return sl_monitor_start(m, err);
+}
+
+static int build_monitors(struct sl_core *c, struct sl_err *err)
+{
+    c->monitors = sl_xcalloc(c->config->monitor_count + 1, sizeof *c->monitors);
+    for (size_t i = 0; i < c->config->monitor_count; i++) {
+        int rc = build_monitor(c, &c->config->monitors[i], err);
+        if (rc < 0) {
+            return sl_err_wrap(err, "monitor '%s'", c->config->monitors[i].object.name);
+        }
+    }
+    for (unsigned i = 0; i < c->monitor_count; i++) {
+        if (sl_monitor_wait_tick(c->monitors[i], FIRST_TICK_MS) < 0) {
+            sl_log_warning("Monitor '%s' has not finished its first round yet; starting without it",
+                           sl_monitor_name(c->monitors[i]));
+        }
+    }
+    return SL_OK;
+}
+
+/* ---- services ---- */
+
+static int start_accounts(struct sl_core *c, struct sl_service *s, struct sl_err *err)
+{
+    const struct sl_global_settings *g = &c->config->global;
+    struct sl_account_manager_config config = {
+        .service = s->name,
+        .user = s->settings.user,
+        .password = s->settings.password,
+        .servers = s->servers,
+        .server_count = s->server_count,
+        .local_address = g->local_address,
+        .timeout_ms = (uint32_t)g->auth_connect_timeout,
+        .refresh_time_ms = g->users_refresh_time,
+        .refresh_interval_ms = g->users_refresh_interval,
+        .accounts_file = s->settings.user_accounts_file,
+        .file_only = s->settings.user_accounts_file_usage == SL_ACCOUNTS_FILE_ONLY_ALWAYS,
+    };
+    return sl_account_manager_new(&config, &s->accounts, err);
+}
+
+static int build_service(struct sl_core *c, struct sl_conf_service *conf, struct sl_err *err)
+{
+    struct sl_service *s = sl_xcalloc(1, sizeof *s);
+    c->services[c->service_count++] = s;
+    s->core = c;
+    s->name = conf->object.name;
+    s->source_file = (char *)conf->object.file;
+    s->settings = conf->settings;
+    s->router = sl_core_module(c, SL_MODULE_ROUTER, conf->settings.router);
+    s->ops = s->router->ops;
+    s->router_settings = conf->router_settings;
+    s->servers = sl_xcalloc(conf->server_count + 1, sizeof *s->servers);
+    for (size_t k = 0; k < conf->server_count; k++) {
+        s->servers[s->server_count++] = sl_core_server(c, conf->servers[k]->object.name);
+    }
+    s->cluster = conf->cluster ? conf->cluster->object.name : NULL;
+    s->worker_count = c->worker_count;
+    s->counters = aligned_alloc(64, c->worker_count * sizeof *s->counters);
+    if (!s->counters) {
+        return sl_err_set(err, SL_ENOMEM, "out of memory");
+    }
+    memset(s->counters, 0, c->worker_count * sizeof *s->counters);
+    s->started_s = sl_clock_wall_s();
+    int rc = s->ops->instance_new(s, &s->instance, err);
+    if (rc < 0 || s->ops->accept) {
+        return rc; /* bytes only: nobody logs in here */
+    }
+    return start_accounts(c, s, err);
+}
+
+static int build_services(struct sl_core *c, struct sl_err *err)
+{
+    c->services = sl_xcalloc(c->config->service_count + 1, sizeof *c->services);
+    for (size_t i = 0; i < c->config->service_count; i++) {
+        int rc = build_service(c, &c->config->services[i], err);
+        if (rc < 0) {
+            return sl_err_wrap(err, "service '%s'", c->config->services[i].object.name);
+        }
+    }
+    return SL_OK;
+}
+
+static void free_service(struct sl_service *s)
+{
+    sl_account_manager_free(s->accounts);
+    if (s->instance && s->ops->instance_free) {
+        s->ops->instance_free(s->instance);
+    }
+    free(s->counters);
+    sl_free(s->servers);
+    sl_free(s);
+}
+
+/* ---- listeners ---- */
+
+struct gate { /* one listener on one worker */
+    struct sl_listener *listener;
+    struct sl_worker *worker;
+};
+
+static void on_accept(void *arg, struct sl_loop *loop, int fd, const struct sockaddr_storage *peer,
+                      const struct sockaddr_storage *local)
+{
+    struct gate *g = arg;
+    struct sl_service *service = g->listener->service;
+    if (!atomic_load_explicit(&g->listener->is_listening, memory_order_relaxed)) {
+        close(fd);
+    } else if (service->ops->accept) {
+        service->ops->accept(service, g->worker, fd, peer, local);
+    } else {
+        sl_session_accept(g->listener, g->worker, fd, peer);
+    }
+}
+
+static int read_init_sql(const char *path, char ***ret, struct sl_err *err)
+{
+    *ret = NULL;
+    if (!path) {
+        return SL_OK;
+    }
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        return sl_err_set(err, SL_ESYS, "connection_init_sql_file '%s': %m", path);
+    }
+    char **lines = sl_xcalloc(1, sizeof *lines);
+    size_t count = 0, size = 0;
+    char *line = NULL;
+    ssize_t n;
+    while ((n = getline(&line, &size, f)) >= 0) {
+        line[strcspn(line, "\r\n")] = 0;
+        if (line[strspn(line, " \t")] == 0) {
+            continue;
+        }
+        char **more = sl_realloc(lines, (count + 2) * sizeof *lines);
+        if (!more) {
+            break;
+        }
+        lines = more;
+        lines[count++] = sl_xstrdup(line);
+        lines[count] = NULL;
+    }
+    free(line);
+    fclose(f);
+    *ret = lines;
+    return SL_OK;
+}
+
+struct option_state {
+    struct sl_listener *listener;
+    struct sl_err *err;
+    int rc;
+};
+
+static void parse_option(void *arg, const char *item)
+{
+    struct option_state *o = arg;
+    struct sl_listener *l = o->listener;
+    const char *value = strchr(item, '=');
+    size_t len = value ? (size_t)(value - item) : strlen(item);
+    bool is_true = !value || strcmp(value + 1, "true") == 0 || strcmp(value + 1, "1") == 0 ||
+                   strcmp(value + 1, "yes") == 0 || strcmp(value + 1, "on") == 0;
+    if (len == 10 && strncmp(item, "match_host", len) == 0) {
+        l->match_host = is_true;
+    } else if (len == 22 && strncmp(item, "lower_case_table_names", len) == 0) {
+        l->lower_case_table_names = value ? (unsigned)atoi(value + 1) : 1;
+        if (l->lower_case_table_names > 2) {
+            o->rc = sl_err_set(o->err, SL_EINVAL, "authenticator_options: lower_case_table_names takes 0, 1 or 2");
+        }
+    } else {
+        sl_log_warning("Listener '%s': authenticator option '%s' has no effect in this version", l->name, item);
+    }
+}
+
+static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, struct sl_err *err)
+{
+    struct sl_listener *l = sl_xcalloc(1, sizeof *l);
+    c->listeners[c->listener_count++] = l;
+    l->name = conf->object.name;
+    l->source_file = (char *)conf->object.file;
+    l->settings = conf->settings;
+    l->service = sl_core_service(c, conf->service->object.name);
+    l->match_host = true;
+    struct option_state options = {l, err, SL_OK};
+    sl_conf_list_each(l->settings.authenticator_options, ',', parse_option, &options);
+    int rc = options.rc;
+    rc = rc < 0 ? rc : new_tls(&conf->settings.tls, true, &l->tls, err);
+    rc = rc < 0 ? rc : sl_proxy_networks_parse(l->settings.proxy_protocol_networks, &l->proxy_networks, err);
+    rc = rc < 0 ? rc : read_init_sql(l->settings.connection_init_sql_file, &l->init_sql, err);
+    if (rc == SL_OK && l->settings.user_mapping_file) {
+        rc = sl_user_mapping_load(l->settings.user_mapping_file, c->config->secrets, &l->mapping, err);
+    }
+    if (rc == SL_OK) {
+        rc = sl_listener_socket_new(l->settings.address, (uint16_t)l->settings.port, l->settings.socket,
+                                    c->worker_count, &l->socket, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    l->gates = sl_xcalloc(c->worker_count, sizeof *l->gates);
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        l->gates[i] = (struct gate){l, &c->workers[i]};
+        rc = sl_listener_socket_start(l->socket, i, c->workers[i].loop, on_accept, &l->gates[i], err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    atomic_store(&l->is_listening, true);
+    sl_log_notice("Listening for connections at [%s]:%u (listener '%s', service '%s')",
+                  l->settings.socket ? l->settings.socket : l->settings.address,
+                  sl_listener_socket_port(l->socket), l->name, l->service->name);
+    return SL_OK;
+}
+
+static int build_listeners(struct sl_core *c, struct sl_err *err)
+{
+    c->listeners = sl_xcalloc(c->config->listener_count + 1, sizeof *c->listeners);
+    for (size_t i = 0; i < c->config->listener_count; i++) {
+        int rc = build_listener(c, &c->config->listeners[i], err);
+        if (rc < 0) {
+            return sl_err_wrap(err, "listener '%s'", c->config->listeners[i].object.name);
+        }
+    }
+    return SL_OK;
+}
+
+static void free_listener(struct sl_listener *l)
+{
+    sl_listener_socket_free(l->socket);
+    sl_tls_context_unref(l->tls);
+    sl_user_mapping_free(l->mapping);
+    sl_proxy_networks_free(l->proxy_networks);
+    for (char **line = l->init_sql; line && *line; line++) {
+        sl_free(*line);
+    }
+    sl_free(l->init_sql);
+    sl_free(l->gates);
+    sl_free(l);
+}
+
+/* ---- workers ---- */
+
+static unsigned worker_count(const struct sl_global_settings *g)
+{
+    long n = g->threads > 0 ? g->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    n = n < 1 ? 1 : n;
+    return (unsigned)(n > g->threads_max ? g->threads_max : n);
+}
+
+static int build_workers(struct sl_core *c, struct sl_err *err)
+{
+    c->workers = sl_xcalloc(c->worker_count, sizeof *c->workers);
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        int rc = sl_worker_init(&c->workers[i], c, i, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return SL_OK;
+}
+
+static int start_workers(struct sl_core *c, struct sl_err *err)
+{
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        int rc = sl_worker_start(&c->workers[i], err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return SL_OK;
+}
+
+/* ---- all ---- */
+
+static int resolve_local_address(struct sl_core *c, struct sl_err *err)
+{
+    const char *text = c->config->global.local_address;
+    if (!text || !text[0]) {
+        return SL_OK;
+    }
+    int rc = sl_resolve(text, 0, &c->local_address, &c->local_address_len, err);
+    return rc < 0 ? sl_err_wrap(err, "local_address '%s'", text) : SL_OK;
+}
+
+int sl_core_start(struct sl_config *config, const struct sl_module *const *modules,
+                  struct sl_core **ret, struct sl_err *err)
+{
+    struct sl_core *c = sl_xcalloc(1, sizeof *c);
+    c->config = config;
+    c->modules = modules;
+    c->started_s = sl_clock_wall_s();
+    c->started_ms = sl_clock_mono_ms();
+    c->worker_count = worker_count(&config->global);
+    atomic_store(&c->next_session_id, 1);
+    int rc = resolve_local_address(c, err);
+    rc = rc < 0 ? rc : build_servers(c, err);
+    rc = rc < 0 ? rc : build_workers(c, err);
+    rc = rc < 0 ? rc : build_monitors(c, err);
+    rc = rc < 0 ? rc : build_services(c, err);
+    rc = rc < 0 ? rc : build_listeners(c, err);
+    rc = rc < 0 ? rc : start_workers(c, err);
+    if (rc < 0) {
+        sl_core_stop(c);
+        return rc;
+    }
+    *ret = c;
+    return SL_OK;
+}
+
+void sl_core_stop(struct sl_core *c)
+{
+    atomic_store(&c->is_stopping, true);
+    for (unsigned i = 0; i < c->listener_count; i++) {
+        atomic_store(&c->listeners[i]->is_listening, false);
+    }
+    for (unsigned i = 0; i < c->monitor_count; i++) {
+        sl_monitor_stop(c->monitors[i]);
+    }
+    for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
+        sl_worker_stop(&c->workers[i]);
+    }
+    /* The account loaders may still post to the loops: they go before these. */
+    for (unsigned i = 0; i < c->service_count; i++) {
+        sl_account_manager_free(c->services[i]->accounts);
+        c->services[i]->accounts = NULL;
+    }
+    for (unsigned i = 0; i < c->listener_count; i++) {
+        for (unsigned w = 0; c->listeners[i]->gates && w < c->worker_count; w++) {
+            sl_listener_socket_stop(c->listeners[i]->socket, w, c->workers[w].loop);
+        }
+        free_listener(c->listeners[i]);
+    }
+    for (unsigned i = 0; i < c->monitor_count; i++) {
+        sl_monitor_free(c->monitors[i]);
+    }
+    for (unsigned i = 0; i < c->service_count; i++) {
+        free_service(c->services[i]);
+    }
+    for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
+        sl_worker_clear(&c->workers[i]);
+    }
+    for (unsigned i = 0; i < c->server_count; i++) {
+        free_server(c->servers[i]);
+    }
+    sl_free(c->listeners);
+    sl_free(c->monitors);
+    sl_free(c->services);
+    sl_free(c->workers);
+    sl_free(c->servers);
+    sl_config_free(c->config);
+    sl_free(c);
+}
+
+void sl_core_tick(struct sl_core *core)
+{
+    uint64_t now = sl_clock_mono_ms();
+    if (now - core->resolved_ms < RESOLVE_EVERY_MS) {
+        return;
+    }
+    core->resolved_ms = now;
+    for (unsigned i = 0; i < core->server_count; i++) {
+        struct sl_err err = SL_ERR_INIT;
+        if (sl_server_resolve(core->servers[i], &err) < 0) {
+            sl_log_warning("Server '%s': %s", core->servers[i]->name, err.text);
+        }
+    }
+}
+
+void sl_core_topology_changed(struct sl_core *core)
+{
+    for (unsigned i = 0; core->workers && i < core->worker_count; i++) {
+        sl_worker_topology_changed(&core->workers[i]);
+    }
+}
+
+void sl_core_server_suspect(struct sl_core *core, struct sl_server *server)
+{
+    struct sl_monitor *m = sl_core_monitor_of(core, server);
+    if (m) {
+        sl_monitor_request_tick(m);
+    }
+}
+
+/* ---- finding by name ---- */
+
+const struct sl_module *sl_core_module(const struct sl_core *core, enum sl_module_kind kind,
+                                       const char *name)
+{
+    for (unsigned i = 0; core->modules[i]; i++) {
+        if (core->modules[i]->kind == kind && strcmp(core->modules[i]->name, name) == 0) {
+            return core->modules[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_server *sl_core_server(const struct sl_core *core, const char *name)
+{
+    for (unsigned i = 0; i < core->server_count; i++) {
+        if (strcmp(core->servers[i]->name, name) == 0) {
+            return core->servers[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_service *sl_core_service(const struct sl_core *core, const char *name)
+{
+    for (unsigned i = 0; i < core->service_count; i++) {
+        if (strcmp(core->services[i]->name, name) == 0) {
+            return core->services[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_listener *sl_core_listener(const struct sl_core *core, const char *name)
+{
+    for (unsigned i = 0; i < core->listener_count; i++) {
+        if (strcmp(core->listeners[i]->name, name) == 0) {
+            return core->listeners[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_monitor *sl_core_monitor(const struct sl_core *core, const char *name)
+{
+    for (unsigned i = 0; i < core->monitor_count; i++) {
+        if (strcmp(sl_monitor_name(core->monitors[i]), name) == 0) {
+            return core->monitors[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_monitor *sl_core_monitor_of(const struct sl_core *core, const struct sl_server *server)
+{
+    for (unsigned i = 0; i < core->monitor_count; i++) {
+        struct sl_monitor *m = core->monitors[i];
+        for (unsigned k = 0; k < sl_monitor_server_count(m); k++) {
+            if (sl_monitor_server(m, k) == server) {
+                return m;
+            }
+        }
+    }
+    return NULL;
+}

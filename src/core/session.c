@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's side of a session: accepting, framing commands, passing long ones on, closing.
+ *
+ * Invariants: S1 busy: exactly one command of the client is unanswered; its reply is expected from a backend, or the router has begun it.
+ *             S2 held: the command is still in the client connection's input, which is paused.
+ *             S3 the session is freed only when the client connection and all backends are released (live_conns == 0).
+ */
+#include "core/session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/auth_block.h"
+#include "core/core.h"
+#include "proto/constants.h"
+#include "proto/handshake.h"
+#include "proto/ok.h"
+
+#define LOGIN_DEADLINE_MS 10000 /* connect_timeout of the server: 10 s */
+
+static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len);
+static void on_secured(struct sl_conn *c);
+static void on_writable(struct sl_conn *c);
+static void on_end(struct sl_conn *c, enum sl_conn_end end);
+static void on_released(struct sl_conn *c);
+
+static const struct sl_conn_ops client_conn_ops = {
+    .name = "client",
+    .on_secured = on_secured,
+    .on_data = on_data,
+    .on_writable = on_writable,
+    .on_end = on_end,
+    .on_released = on_released,
+};
+
+static struct sl_session *session_of(struct sl_conn *c)
+{
+    return SL_CONTAINER_OF(c, struct sl_session, client);
+}
+
+struct sl_service_counters *sl_session_counters(struct sl_session *s)
+{
+    return &s->service->counters[s->worker->index];
+}
+
+/* ---- birth and death ---- */
+
+static struct sl_session *new_session(struct sl_service *service, struct sl_worker *w)
+{
+    struct sl_session *s =
+        sl_calloc(1, sizeof *s + service->server_count * sizeof(struct sl_backend *));
+    if (!s) {
+        return NULL;
+    }
+    s->worker = w;
+    s->service = service;
+    s->ops = service->ops;
+    s->backend_count = service->server_count;
+    s->id = atomic_fetch_add(&w->core->next_session_id, 1) & 0xFFFFFFFFu;
+    s->connected_s = sl_clock_wall_s();
+    s->active_ms = s->step_since_ms = sl_loop_now_ms(w->loop);
+    sl_trx_init(&s->trx, true);
+    sl_list_init(&s->waiting_node);
+    sl_list_append(&w->sessions, &s->node);
+    atomic_fetch_add_explicit(&w->session_count, 1, memory_order_relaxed);
+    sl_worker_session_added(w);
+    return s;
+}
+
+static void clear_credentials(struct sl_credentials *c)
+{
+    sl_free(c->user);
+    sl_wipe(c->h1, sizeof c->h1);
+    if (c->mapped_password) {
+        sl_wipe(c->mapped_password, strlen(c->mapped_password));
+        sl_free(c->mapped_password);
+    }
+}
+
+static void count_client(struct sl_session *s)
+{
+    struct sl_service_counters *c = sl_session_counters(s);
+    sl_count32(&c->connections, 1);
+    sl_count(&c->total_connections, 1);
+    uint32_t now = atomic_fetch_add(&s->service->connection_total, 1) + 1;
+    uint32_t peak = atomic_load_explicit(&s->service->connection_peak, memory_order_relaxed);
+    while (now > peak &&
+           !atomic_compare_exchange_weak(&s->service->connection_peak, &peak, now)) {
+    }
+}
+
+static void uncount_client(struct sl_session *s)
+{
+    struct sl_service_counters *c = sl_session_counters(s);
+    sl_count32(&c->connections, -1);
+    sl_count(&c->closed_sessions, 1);
+    sl_count(&c->closed_lifetime_s, (uint64_t)(sl_clock_wall_s() - s->connected_s));
+    atomic_fetch_sub(&s->service->connection_total, 1);
+}
+
+static void free_session(struct sl_session *s)
+{
+    sl_list_remove(&s->node);
+    sl_list_remove(&s->waiting_node);
+    atomic_fetch_sub_explicit(&s->worker->session_count, 1, memory_order_relaxed);
+    if (s->listener) {
+        uncount_client(s);
+    }
+    sl_session_login_clear(s);
+    clear_credentials(&s->credentials);
+    sl_free(s->client_user);
+    sl_free(s->db);
+    sl_free(s->pending_db);
+    sl_free(s->attributes);
+    sl_free(s);
+}
+
+void sl_session_conn_released(struct sl_session *s)
+{
+    sl_assert(s->live_conns > 0);
+    s->live_conns--;
+    if (s->live_conns == 0 && s->step == SL_SESSION_CLOSING) {
+        free_session(s);
+    }
+}
+
+void sl_session_close(struct sl_session *s, const char *why)
+{
+    if (s->step == SL_SESSION_CLOSING) {
+        return;
+    }
+    if (why) {
+        sl_log_info("Closing session of '%s': %s", s->client_user ? s->client_user : "", why);
+    }
+    bool has_router = s->step == SL_SESSION_READY || s->step == SL_SESSION_CHANGE_USER ||
+                      s->step == SL_SESSION_GHOST;
+    bool is_ghost = s->step == SL_SESSION_GHOST;
+    s->step = SL_SESSION_CLOSING;
+    s->busy = false;
+    s->stream_to = NULL;
+    sl_session_login_clear(s);
+    if (has_router && s->ops->session_close) {
+        s->ops->session_close(s);
+    }
+    /* One more reference, so that the loop below cannot see the session freed. */
+    s->live_conns++;
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        if (s->backends[i]) {
+            sl_backend_close(s->backends[i]);
+        }
+    }
+    if (!is_ghost) {
+        sl_conn_close(&s->client, true);
+    }
+    sl_session_conn_released(s);
+}
+
+struct sl_session *sl_session_new_ghost(struct sl_session *like, const struct sl_router_ops *ops)
+{
+    struct sl_session *s = new_session(like->service, like->worker);
+    if (!s) {
+        return NULL;
+    }
+    s->ops = ops;
+    s->step = SL_SESSION_GHOST;
+    s->capabilities = like->capabilities;
+    s->client_max_packet = like->client_max_packet;
+    s->collation = like->collation;
+    s->peer = like->peer;
+    s->credentials.user = sl_strdup(like->credentials.user);
+    s->credentials.mapped_password = sl_strdup(like->credentials.mapped_password);
+    s->credentials.has_password = like->credentials.has_password;
+    memcpy(s->credentials.h1, like->credentials.h1, sizeof s->credentials.h1);
+    return s;
+}
+
+/* Refused before the greeting: sequence 0 and no SQLSTATE, as the server does it. */
+static void refuse_early(int fd, uint16_t code, const char *text)
+{
+    struct sl_buf out = SL_BUF_INIT;
+    if (sl_packet_build_err(&out, 0, code, "", "%s", text) == SL_OK) {
+        ssize_t n = send(fd, sl_buf_slice(&out).data, sl_buf_len(&out), MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)n; /* best effort: the client is sent away anyway */
+    }
+    sl_buf_free(&out);
+    close(fd);
+}
+
+static bool is_refused_early(struct sl_listener *l, struct sl_worker *w, int fd,
+                             const struct sockaddr_storage *peer)
+{
+    int64_t limit = l->service->settings.max_connections;
+    if (limit > 0 && atomic_load(&l->service->connection_total) >= (uint64_t)limit) {
+        refuse_early(fd, SL_ER_CON_COUNT, "Too many connections");
+        return true;
+    }
+    if (sl_auth_block_is_blocked(w, peer)) {
+        char host[64], text[160];
+        sl_address_text(peer, host, sizeof host);
+        snprintf(text, sizeof text, "Host '%s' is blocked because of many failed logins; wait a minute", host);
+        refuse_early(fd, SL_ER_HOST_IS_BLOCKED, text);
+        return true;
+    }
+    return false;
+}
+
+void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
+                       const struct sockaddr_storage *peer)
+{
+    if (is_refused_early(l, w, fd, peer)) {
+        return;
+    }
+    struct sl_session *s = new_session(l->service, w);
+    if (!s) {
+        close(fd);
+        return;
+    }
+    s->listener = l;
+    s->peer = *peer;
+    s->live_conns = 1;
+    count_client(s);
+    sl_conn_init(&s->client, w->loop, &client_conn_ops);
+    if (sl_conn_accept(&s->client, fd) < 0) {
+        s->live_conns = 0;
+        s->step = SL_SESSION_CLOSING;
+        free_session(s);
+        return;
+    }
+    s->step = l->proxy_networks && sl_proxy_networks_match(l->proxy_networks, peer)
+                  ? SL_SESSION_PROXY_HEADER
+                  : SL_SESSION_GREETED;
+    sl_session_login_start(s);
+}
+
+/* ---- answers of our own ---- */
+
+static void write_client(struct sl_session *s, struct sl_buf *packet, int rc)
+{
+    if (rc < 0 || sl_conn_write(&s->client, sl_buf_slice(packet).data, sl_buf_len(packet)) < 0) {
+        sl_session_close(s, "out of memory");
+    }
+    sl_buf_free(packet);
+}
+
+static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
+                          va_list args) __attribute__((format(printf, 4, 0)));
+
+static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
+                          va_list args)
+{
+    if (s->step == SL_SESSION_GHOST || !sl_command_has_reply(s->command)) {
+        return;
+    }
+    struct sl_buf packet = SL_BUF_INIT;
+    int rc = sl_packet_vbuild_err(&packet, s->next_seq, code, sqlstate, fmt, args);
+    write_client(s, &packet, rc);
+}
+
+void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
+                             const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    answer_verror(s, code, sqlstate, fmt, args);
+    va_end(args);
+    sl_session_command_done(s);
+}
+
+void sl_session_answer_ok(struct sl_session *s)
+{
+    struct sl_buf packet = SL_BUF_INIT;
+    uint16_t status = (uint16_t)((s->trx.autocommit ? SL_STATUS_AUTOCOMMIT : 0) |
+                                 (s->trx.is_open ? SL_STATUS_IN_TRANS : 0));
+    int rc = sl_packet_build_ok(&packet, s->next_seq, 0, 0, status, 0, NULL);
+    write_client(s, &packet, rc);
+    sl_session_command_done(s);
+}
+
+void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    /* An idle client gets none: it is not waiting for a packet and would take it for the next answer. */
+    if (s->step == SL_SESSION_READY && (s->busy || s->held) && !s->is_mid_packet) {
+        if (s->held) {
+            s->next_seq = 1;
+        }
+        struct sl_buf packet = SL_BUF_INIT;
+        int rc = sl_packet_build_err(&packet, s->next_seq, code, sqlstate, "%s", text);
+        write_client(s, &packet, rc);
+    }
+    sl_session_close(s, text);
+}
+
+/* ---- commands ---- */
+
+void sl_session_command_done(struct sl_session *s)
+{
+    s->busy = false;
+    s->is_mid_packet = false;
+    s->prepare_id = 0;
+    if (s->step == SL_SESSION_READY && !s->held && sl_conn_is_paused(&s->client)) {
+        sl_conn_resume(&s->client);
+    }
+}
+
+void sl_session_begin(struct sl_session *s)
+{
+    s->busy = true;
+}
+
+void sl_session_hold(struct sl_session *s)
+{
+    s->held = true;
+    s->is_streaming = false;
+    sl_conn_pause(&s->client);
+}
+
+void sl_session_unhold(struct sl_session *s)
+{
+    if (s->held) {
+        s->held = false;
+        sl_conn_resume(&s->client);
+    }
+}
+
+/* May the command be routed before all its bytes are here? Only those whose target does not depend on their end. */
+static bool is_streamable(uint8_t command)
+{
+    return command == SL_COM_STMT_EXECUTE || command == SL_COM_STMT_BULK_EXECUTE ||
+           command == SL_COM_STMT_SEND_LONG_DATA;
+}
+
+#define STREAM_FRONT 4096 /* bytes of a streamable command that are wanted before it is routed */
+
+/* How many bytes must be here before the command can be routed. */
+static size_t bytes_wanted(uint8_t command, uint32_t payload_len)
+{
+    size_t whole = SL_PACKET_HEADER + (size_t)payload_len;
+    return is_streamable(command) ? SL_MIN(whole, (size_t)STREAM_FRONT) : whole;
+}
+
+/* Errors after which the server closes too. True if the packet is refused. */
+static bool refuse_packet(struct sl_session *s, const uint8_t *data, uint32_t payload_len)
+{
+    if (sl_packet_seq(data) != 0) {
+        s->next_seq = 0;
+        s->command = SL_COM_QUERY;
+        sl_session_answer_error(s, SL_ER_NET_PACKETS_OUT_OF_ORDER, NULL, "Got packets out of order");
+        sl_session_close(s, "packets out of order");
+        return true;
+    }
+    if (s->max_allowed_packet && payload_len > s->max_allowed_packet) {
+        s->next_seq = 1;
+        s->command = SL_COM_QUERY;
+        sl_session_answer_error(s, SL_ER_NET_PACKET_TOO_LARGE, NULL,
+                                "Got a packet bigger than 'max_allowed_packet' bytes");
+        sl_session_close(s, "packet bigger than max_allowed_packet");
+        return true;
+    }
+    return false;
+}
+
+static void route(struct sl_session *s, struct sl_request *rq)
+{
+    const struct sl_command_info *info = sl_command_info(rq->command);
+    if (!(info->flags & SL_COMMAND_KNOWN)) {
+        sl_session_answer_error(s, SL_ER_UNKNOWN_COM, NULL, "Unknown command");
+        return;
+    }
+    if (rq->payload_len < info->min_payload) {
+        sl_session_answer_error(s, SL_ER_MALFORMED_PACKET, NULL, "Malformed communication packet");
+        return;
+    }
+    if (sl_session_local_command(s, rq)) {
+        return;
+    }
+    sl_count(&sl_session_counters(s)->routed_packets, 1);
+    s->ops->on_request(s, rq);
+}
+
+/* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or it is held. */
+static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    if (len < SL_PACKET_HEADER) {
+        return 0;
+    }
+    uint32_t payload_len = sl_packet_len(data);
+    if (refuse_packet(s, data, payload_len)) {
+        return len;
+    }
+    if (payload_len == 0) {
+        s->next_seq = 1;
+        s->command = SL_COM_QUERY;
+        sl_session_answer_error(s, SL_ER_UNKNOWN_COM, NULL, "Unknown command");
+        return SL_PACKET_HEADER;
+    }
+    size_t wanted = len > SL_PACKET_HEADER ? bytes_wanted(data[4], payload_len) : 5;
+    if (len < wanted) {
+        sl_conn_want(&s->client, (uint32_t)wanted);
+        return 0;
+    }
+    size_t whole = SL_PACKET_HEADER + (size_t)payload_len;
+    size_t used = SL_MIN(len, whole);
+    struct sl_request rq = {.data = data,
+                            .len = used,
+                            .payload_len = payload_len,
+                            .command = data[4],
+                            .is_whole = used == whole && payload_len < SL_PACKET_MAX};
+    s->command = rq.command;
+    s->next_seq = 1;
+    s->is_mid_packet = false;
+    s->is_streaming = !rq.is_whole;
+    s->stream_left = (uint32_t)(whole - used);
+    s->stream_more = payload_len == SL_PACKET_MAX;
+    s->stream_to = NULL;
+    route(s, &rq);
+    if (s->held) {
+        return 0;
+    }
+    return used;
+}
+
+static void pass_on(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    if (s->stream_to && sl_backend_send_more(s->stream_to, data, len) < 0) {
+        sl_session_close(s, "out of memory");
+    }
+}
+
+/* The rest of a long command, or of a LOCAL INFILE: packets go on to the backend that has the beginning. */
+static size_t stream(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    if (s->stream_left == 0) {
+        if (len < SL_PACKET_HEADER) {
+            return 0;
+        }
+        uint32_t payload_len = sl_packet_len(data);
+        s->stream_left = payload_len;
+        s->stream_more = s->is_infile ? payload_len > 0 : payload_len == SL_PACKET_MAX;
+        if (s->is_infile) {
+            s->next_seq = (uint8_t)(sl_packet_seq(data) + 1);
+        }
+        pass_on(s, data, SL_PACKET_HEADER);
+        if (payload_len == 0 && s->is_infile) {
+            s->is_infile = false;
+            if (s->stream_to) {
+                s->stream_to->reply.next_seq = s->next_seq;
+                sl_reply_infile_sent(&s->stream_to->reply);
+            }
+        }
+        s->is_streaming = s->stream_left > 0 || s->stream_more;
+        return SL_PACKET_HEADER;
+    }
+    size_t n = SL_MIN(len, (size_t)s->stream_left);
+    pass_on(s, data, n);
+    s->stream_left -= (uint32_t)n;
+    if (!s->is_infile) {
+        s->is_streaming = s->stream_left > 0 || s->stream_more;
+    }
+    return n;
+}
+
+/* Commands as long as there are any and the previous one is answered. */
+static size_t commands(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len && s->step == SL_SESSION_READY) {
+        size_t n;
+        if (s->is_streaming || s->is_infile) {
+            if (s->stream_to && sl_conn_is_full(&s->stream_to->conn)) {
+                sl_conn_pause(&s->client);
+                break;
+            }
+            n = stream(s, data + used, len - used);
+        } else if (s->busy || s->held) {
+            sl_conn_pause(&s->client);
+            break;
+        } else {
+            n = command(s, data + used, len - used);
+        }
+        if (n == 0) {
+            break;
+        }
+        used += n;
+    }
+    return used;
+}
+
+/* ---- callbacks of the client connection ---- */
+
+static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
+{
+    struct sl_session *s = session_of(c);
+    sl_log_session_set(s->id);
+    s->active_ms = sl_loop_now_ms(s->worker->loop);
+    size_t used = 0;
+    if (s->step == SL_SESSION_READY) {
+        used = commands(s, data, len);
+    } else if (s->step != SL_SESSION_CLOSING) {
+        used = sl_session_login_data(s, data, len);
+    }
+    if (s->step == SL_SESSION_CLOSING) {
+        used = len;
+    }
+    s->bytes_moved += used;
+    sl_log_session_set(0);
+    return used;
+}
+
+static void on_secured(struct sl_conn *c)
+{
+    struct sl_session *s = session_of(c);
+    sl_log_session_set(s->id);
+    sl_session_login_secured(s);
+    sl_log_session_set(0);
+}
+
+/* The client took its output: go on reading from whom we had stopped. */
+static void on_writable(struct sl_conn *c)
+{
+    struct sl_session *s = session_of(c);
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        struct sl_backend *b = s->backends[i];
+        if (b && b->is_paused_for_client) {
+            b->is_paused_for_client = false;
+            sl_conn_resume(&b->conn);
+        }
+    }
+}
+
+static void on_end(struct sl_conn *c, enum sl_conn_end end)
+{
+    struct sl_session *s = session_of(c);
+    sl_log_session_set(s->id);
+    if (s->step == SL_SESSION_CLOSING) {
+        sl_conn_close(c, false);
+    } else {
+        sl_session_close(s, end == SL_CONN_END_EOF ? "the client disconnected"
+                                                   : sl_conn_error_text(c));
+    }
+    sl_log_session_set(0);
+}
+
+static void on_released(struct sl_conn *c)
+{
+    sl_session_conn_released(session_of(c));
+}
+
+/* ---- once a second ---- */
+
+static bool is_client_idle_over(const struct sl_session *s, uint64_t now_ms)
+{
+    int64_t limit = s->service->settings.wait_timeout;
+    return limit > 0 && !s->busy && !s->held && now_ms - s->active_ms > (uint64_t)limit;
+}
+
+/* COM_PING on connections that rest while the client is about, so that the servers' wait_timeout does not cut them. */
+static void keep_alive(struct sl_session *s, uint64_t now_ms)
+{
+    static const uint8_t ping[] = {1, 0, 0, 0, SL_COM_PING};
+    const struct sl_service_settings *cfg = &s->service->settings;
+    int64_t interval = cfg->connection_keepalive;
+    if (interval <= 0) {
+        return;
+    }
+    if (!cfg->force_connection_keepalive && !s->busy && now_ms - s->active_ms > (uint64_t)interval) {
+        return;
+    }
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        struct sl_backend *b = s->backends[i];
+        if (sl_backend_is_ready(b) && sl_backend_is_idle(b) &&
+            now_ms - b->last_used_ms > (uint64_t)interval) {
+            sl_backend_send(b, ping, sizeof ping, SL_PURPOSE_INTERNAL, 0);
+        }
+    }
+}
+
+static void check_backends(struct sl_session *s, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        struct sl_backend *b = s->backends[i];
+        if (b && b->step < SL_BACKEND_INIT && now_ms - b->step_since_ms > LOGIN_DEADLINE_MS) {
+            sl_backend_lost(b, "connecting took too long");
+        }
+    }
+}
+
+void sl_session_sweep(struct sl_session *s, uint64_t now_ms)
+{
+    sl_log_session_set(s->id);
+    if (s->step < SL_SESSION_READY && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
+        sl_session_close(s, "the login took too long");
+    } else if (s->step == SL_SESSION_GHOST && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
+        sl_session_close(s, NULL);
+    } else if (s->step == SL_SESSION_READY) {
+        if (is_client_idle_over(s, now_ms)) {
+            sl_log_warning("Timing out session of '%s', idle for more than %lld s",
+                           s->client_user ? s->client_user : "",
+                           (long long)s->service->settings.wait_timeout / 1000);
+            sl_session_close(s, "wait_timeout");
+        } else {
+            check_backends(s, now_ms);
+        }
+    }
+    if (s->step == SL_SESSION_READY) {
+        keep_alive(s, now_ms);
+        if (s->ops->on_sweep) {
+            s->ops->on_sweep(s, now_ms);
+        }
+    }
+    sl_log_session_set(0);
+}

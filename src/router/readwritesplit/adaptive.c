@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adaptive routing: how long does a read take on each server?
+ *
+ *   statement  -> window of 9 samples per session and server -> its median
+ *   at most every 250 ms, the session's mean of medians is folded into the server's shared moving average
+ *
+ * The average's weight is 1/8 of the new value; when the new value is less than half the old one the step is 1/2, so that
+ * a recovered server returns quickly. A server without a sample uses the monitor's ping time.
+ */
+#include <stdlib.h>
+
+#include "core/server.h"
+#include "router/readwritesplit/rwsplit.h"
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+void rws_adaptive_sample(struct rws *r, int position, uint64_t us)
+{
+    if (!r->samples) {
+        return;
+    }
+    struct rws_samples *w = &r->samples[position];
+    w->sample_us[w->count++] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    if (w->count == RWS_SAMPLES) {
+        qsort(w->sample_us, RWS_SAMPLES, sizeof w->sample_us[0], compare);
+        w->median_sum_us += w->sample_us[RWS_SAMPLES / 2];
+        w->median_count++;
+        w->count = 0;
+    }
+}
+
+static void fold(struct sl_server *server, uint64_t new_ns)
+{
+    uint64_t old = atomic_load_explicit(&server->average_ns, memory_order_relaxed);
+    uint64_t next;
+    if (old == 0) {
+        next = new_ns;
+    } else if (new_ns < old / 2) {
+        next = (old + new_ns) / 2;
+    } else {
+        next = old - old / 8 + new_ns / 8;
+    }
+    atomic_store_explicit(&server->average_ns, next, memory_order_relaxed);
+}
+
+void rws_adaptive_sync(struct rws *r, uint64_t now_ms)
+{
+    static _Thread_local uint64_t synced_ms;
+    if (!r->samples || now_ms - synced_ms < 250) {
+        return;
+    }
+    synced_ms = now_ms;
+    for (unsigned i = 0; i < r->session->backend_count; i++) {
+        struct sl_server *server = r->session->service->servers[i];
+        struct rws_samples *w = &r->samples[i];
+        if (w->median_count > 0) {
+            fold(server, w->median_sum_us * 1000 / w->median_count);
+            w->median_sum_us = 0;
+            w->median_count = 0;
+        } else if (atomic_load_explicit(&server->average_ns, memory_order_relaxed) == 0) {
+            fold(server, atomic_load_explicit(&server->ping_us, memory_order_relaxed) * 1000);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Failures: a connection is lost, a server refuses, roles move. What may be retried and what ends the session is
+ * section E of docs/internals/readwritesplit.md. In short:
+ *
+ *   a read of which the client has seen nothing       another server runs it (retry_failed_reads)
+ *   a session command                                 another connected server's answer is taken
+ *   a write that was sent                              never sent again: error or end, by master_failure_mode
+ *   a write that was not sent                          held (delayed_retry), error or end, by master_failure_mode
+ *   an open transaction on the lost server             ends the session
+ */
+#include "base/log.h"
+#include "core/core.h"
+#include "proto/constants.h"
+#include "router/readwritesplit/rwsplit.h"
+
+static bool is_error_on_write(const struct rws *r)
+{
+    return r->cfg->master_failure_mode == SL_ERROR_ON_WRITE;
+}
+
+/* The error of a server in read-only mode: applications know it. */
+static void answer_read_only(struct rws *r)
+{
+    rws_drop_saved(r);
+    r->is_waiting = false;
+    r->held_since_ms = 0;
+    r->tried = 0;
+    sl_session_answer_error(r->session, SL_ER_OPTION_PREVENTS_STATEMENT, NULL,
+                            "The MariaDB server is running with the --read-only option so it cannot execute "
+                            "this statement");
+}
+
+static void lose_session(struct rws *r, const char *why)
+{
+    sl_log_warning("Closing the session of '%s': %s", r->session->client_user, why);
+    sl_session_fail(r->session, SL_ER_SERVER_LOST, "08S01", "%s", why);
+}
+
+static bool is_past(const struct rws *r, int64_t limit_ms)
+{
+    return r->held_since_ms != 0 &&
+           sl_loop_now_ms(r->session->worker->loop) - r->held_since_ms > (uint64_t)limit_ms;
+}
+
+static bool may_wait_for_primary(const struct rws *r)
+{
+    return r->cfg->delayed_retry && !is_past(r, r->cfg->delayed_retry_timeout) &&
+           (!r->session->trx.is_open || r->session->trx.is_starting) &&
+           (r->primary == RWS_NONE || rws_can_change_primary(r));
+}
+
+bool rws_no_primary(struct rws *r, bool is_saved)
+{
+    if (may_wait_for_primary(r)) {
+        return true;
+    }
+    sl_core_server_suspect(r->session->worker->core,
+                           r->session->service->servers[r->primary == RWS_NONE ? 0 : r->primary]);
+    if (is_error_on_write(r)) {
+        answer_read_only(r);
+    } else {
+        lose_session(r, "no server takes writes now (there is no usable Master)");
+    }
+    return false;
+}
+
+void rws_no_server(struct rws *r, bool is_saved)
+{
+    lose_session(r, "no server is available for reads");
+}
+
+/* ---- a connection is lost ---- */
+
+struct loss {
+    bool owes_client;  /* the client's reply was expected from it */
+    bool has_started;  /* and has partly gone out */
+    bool was_primary;
+    bool trx_lost;
+};
+
+static struct loss assess(const struct rws *r, const struct sl_backend *b)
+{
+    struct loss l = {.was_primary = (int)b->position == r->primary};
+    for (unsigned i = 0; i < b->queue_count; i++) {
+        const struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
+        if (e->purpose == SL_PURPOSE_CLIENT) {
+            l.owes_client = true;
+            l.has_started = i == 0 && b->reply.started;
+        }
+    }
+    l.trx_lost = r->session->trx.is_open && r->trx_server == (int)b->position;
+    return l;
+}
+
+/* The primary is gone and nobody was waiting for it. */
+static void lost_idle_primary(struct rws *r)
+{
+    sl_count(&sl_session_counters(r->session)->lost_primaries, 1);
+    if (r->cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        lose_session(r, "the primary was lost (master_failure_mode=fail_instantly)");
+    } else if (r->cfg->strict_tmp_tables && r->temp_tables.count > 0) {
+        lose_session(r, "the primary was lost, and temporary tables with it (strict_tmp_tables)");
+    } else if (r->used_get_lock) {
+        lose_session(r, "the primary was lost, and locks of GET_LOCK() with it");
+    }
+}
+
+static struct sl_backend *other_ready(const struct rws *r)
+{
+    for (unsigned i = 0; i < r->session->backend_count; i++) {
+        if (sl_backend_is_ready(r->session->backends[i])) {
+            return r->session->backends[i];
+        }
+    }
+    return NULL;
+}
+
+static void lost_while_running(struct rws *r, const struct loss *l)
+{
+    struct sl_session *s = r->session;
+    if (l->has_started) {
+        lose_session(r, "the connection to the server was lost in the middle of a result");
+        return;
+    }
+    bool is_read = r->target == RWS_TARGET_REPLICA || r->target == RWS_TARGET_LAST;
+    bool is_session_command = r->target == RWS_TARGET_ALL && (other_ready(r) || r->history_id != 0);
+    if ((is_read || is_session_command) && r->saved) {
+        sl_count(&sl_session_counters(s)->retried_reads, 1);
+        rws_route_saved(r);
+        return;
+    }
+    if (l->was_primary && is_error_on_write(r) && r->target == RWS_TARGET_PRIMARY) {
+        answer_read_only(r);
+        lost_idle_primary(r);
+        return;
+    }
+    lose_session(r, "the connection to the server was lost while it was running a statement");
+}
+
+void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char *why)
+{
+    struct rws *r = s->router;
+    struct loss l = assess(r, b);
+    r->tried |= 1ull << b->position;
+    if (l.trx_lost) {
+        lose_session(r, "the connection to the server was lost in the middle of a transaction");
+    } else if (l.owes_client) {
+        lost_while_running(r, &l);
+    } else {
+        if (l.was_primary) {
+            lost_idle_primary(r);
+        }
+        if (s->step == SL_SESSION_READY && r->is_waiting) {
+            rws_route_saved(r);
+        } else if (s->held) {
+            sl_session_unhold(s);
+        } else {
+            r->tried = 0; /* nothing was going on: the next statement may try it again */
+        }
+    }
+}
+
+/* ---- a server refuses ---- */
+
+static bool means_gone(uint16_t code)
+{
+    return code == SL_ER_SERVER_SHUTDOWN || code == SL_ER_CONNECTION_KILLED;
+}
+
+bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply)
+{
+    struct rws *r = s->router;
+    bool not_ready = reply->error_code == SL_ER_UNKNOWN_COM && reply->command != SL_COM_SHUTDOWN;
+    if (!not_ready && !(means_gone(reply->error_code) && !s->is_killed)) {
+        if (reply->error_code == SL_ER_OPTION_PREVENTS_STATEMENT) {
+            sl_core_server_suspect(s->worker->core, b->server);
+        }
+        return false;
+    }
+    sl_core_server_suspect(s->worker->core, b->server);
+    bool is_read = r->target == RWS_TARGET_REPLICA || r->target == RWS_TARGET_LAST;
+    if (!is_read || !r->saved || s->trx.is_open) {
+        return false; /* not run, says the server: the client may know that too */
+    }
+    sl_backend_lost(b, not_ready ? "the node is not ready for queries" : "the server is shutting down");
+    return true;
+}
+
+/* ---- roles move ---- */
+
+static bool is_idle_here(const struct rws *r, const struct sl_backend *b)
+{
+    return sl_backend_is_idle(b) && r->trx_server != (int)b->position;
+}
+
+static void look_at(struct rws *r, struct sl_backend *b)
+{
+    uint32_t st = sl_server_status(b->server);
+    if (!(st & SL_SERVER_RUNNING)) {
+        sl_backend_lost(b, "the server is down");
+    } else if (st & SL_SERVER_MAINT) {
+        if (is_idle_here(r, b)) {
+            sl_backend_close(b);
+        }
+    } else if (!sl_status_is_master(st) && !sl_status_is_slave(st) && !sl_status_is_relay(st)) {
+        sl_backend_lost(b, "the server has lost its role");
+    }
+}
+
+void rws_on_topology(struct sl_session *s)
+{
+    struct rws *r = s->router;
+    for (unsigned i = 0; i < s->backend_count && s->step == SL_SESSION_READY; i++) {
+        if (s->backends[i]) {
+            look_at(r, s->backends[i]);
+        }
+    }
+    if (s->step != SL_SESSION_READY) {
+        return;
+    }
+    r->tried = 0;
+    if (r->is_waiting) {
+        rws_route_saved(r);
+    } else if (s->held) {
+        sl_session_unhold(s);
+    }
+}
+
+void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
+{
+    struct rws *r = s->router;
+    if (r->held_since_ms == 0) {
+        return;
+    }
+    r->tried = 0; /* a server that refused a second ago may be there now */
+    if (r->is_waiting) {
+        rws_route_saved(r);
+    } else if (s->held) {
+        sl_session_unhold(s);
+    }
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The module: descriptor, opening and closing sessions, diagnostics. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/service.h"
+#include "router/readwritesplit/rwsplit.h"
+#include "router/routers.h"
+
+static int instance_new(struct sl_service *service, void **ret_instance, struct sl_err *err)
+{
+    struct sl_rwsplit_settings *cfg = service->router_settings;
+    if (service->server_count > RWS_SERVERS_MAX) {
+        return sl_err_set(err, SL_ELIMIT, "service '%s' has %u servers, readwritesplit takes at most %d",
+                          service->name, service->server_count, RWS_SERVERS_MAX);
+    }
+    if (service->settings.disable_sescmd_history && cfg->master_reconnection) {
+        sl_log_warning("Service '%s': master_reconnection is off because disable_sescmd_history is on",
+                       service->name);
+        cfg->master_reconnection = false;
+    }
+    *ret_instance = service;
+    return SL_OK;
+}
+
+static void open_replicas(struct rws *r)
+{
+    struct sl_session *s = r->session;
+    uint64_t wanted = (uint64_t)SL_MIN(r->cfg->slave_connections, r->cfg->max_slave_connections);
+    for (uint64_t n = 0; n < wanted; n++) {
+        int best = RWS_NONE;
+        for (int i = 0; i < (int)s->backend_count; i++) {
+            struct sl_server *server = s->service->servers[i];
+            if (s->backends[i] || sl_status_is_master(sl_server_status(server)) ||
+                !rws_is_usable_for_reads(r, i)) {
+                continue;
+            }
+            if (best == RWS_NONE || sl_server_connections(server) <
+                                        sl_server_connections(s->service->servers[best])) {
+                best = i;
+            }
+        }
+        if (best == RWS_NONE) {
+            return;
+        }
+        rws_connect(r, best);
+    }
+}
+
+static void free_state(struct rws *r)
+{
+    rws_drop_saved(r);
+    sl_history_clear(&r->history);
+    rws_stmts_free(r);
+    sl_map_clear(&r->text_stmts);
+    sl_map_clear(&r->temp_tables);
+    sl_free(r->next_trx);
+    sl_free(r->samples);
+    sl_free(r);
+}
+
+static bool has_any(const struct sl_session *s)
+{
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        if (s->backends[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int session_open(struct sl_session *s, struct sl_err *err)
+{
+    struct rws *r = sl_calloc(1, sizeof *r);
+    if (!r) {
+        return sl_err_set(err, SL_ENOMEM, "Out of memory");
+    }
+    r->session = s;
+    r->cfg = s->service->router_settings;
+    r->primary = r->trx_server = r->last = r->position = RWS_NONE;
+    sl_history_init(&r->history, (uint32_t)s->service->settings.max_sescmd_history,
+                    s->service->settings.prune_sescmd_history);
+    if (r->cfg->slave_selection_criteria == SL_SELECT_ADAPTIVE_ROUTING) {
+        r->samples = sl_calloc(s->backend_count, sizeof *r->samples);
+    }
+    s->router = r;
+    int primary = rws_select_primary(r);
+    if (primary != RWS_NONE && rws_connect(r, primary) == SL_OK) {
+        r->primary = primary;
+    } else if (r->cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        s->router = NULL;
+        free_state(r);
+        return sl_err_set(err, SL_ENOENT, "No usable Master is known (master_failure_mode=fail_instantly)");
+    }
+    open_replicas(r);
+    if (!has_any(s) && !r->cfg->delayed_retry) {
+        s->router = NULL;
+        free_state(r);
+        return sl_err_set(err, SL_ENOENT, "Service '%s' has no server that could be connected",
+                          s->service->name);
+    }
+    return SL_OK;
+}
+
+static void session_close(struct sl_session *s)
+{
+    struct rws *r = s->router;
+    if (r) {
+        struct sl_service_counters *c = sl_session_counters(s);
+        if (r->history.next_id > atomic_load_explicit(&c->history_length_max, memory_order_relaxed)) {
+            atomic_store_explicit(&c->history_length_max, r->history.total, memory_order_relaxed);
+        }
+        s->router = NULL;
+        free_state(r);
+    }
+}
+
+static const char *why_primary(const struct sl_session *s)
+{
+    const struct rws *r = s->router;
+    if (!r || r->locks == 0) {
+        return NULL;
+    }
+    if (r->locks & RWS_LOCK_SERIALIZABLE) {
+        return "isolation level SERIALIZABLE";
+    }
+    return r->locks & RWS_LOCK_SP_CALL ? "a stored procedure was called (strict_sp_calls)"
+                                       : "a multi-statement was run (strict_multi_stmt)";
+}
+
+static size_t memory(const struct sl_session *s, uint64_t *ret_history_length)
+{
+    const struct rws *r = s->router;
+    if (!r) {
+        return 0;
+    }
+    *ret_history_length = r->history.total;
+    return sizeof *r + r->history.bytes + r->stmt_capacity * sizeof *r->stmts + r->saved_len +
+           (r->samples ? s->backend_count * sizeof *r->samples : 0);
+}
+
+static void server_statistics(const struct sl_service *service, struct sl_diag *out)
+{
+    sl_diag_array_begin(out, "server_query_statistics");
+    for (unsigned i = 0; i < service->server_count; i++) {
+        const struct sl_server *server = service->servers[i];
+        uint64_t reads = 0, writes = 0;
+        for (unsigned w = 0; w < server->worker_count; w++) {
+            reads += atomic_load_explicit(&server->counters[w].reads, memory_order_relaxed);
+            writes += atomic_load_explicit(&server->counters[w].writes, memory_order_relaxed);
+        }
+        sl_diag_object_begin(out, NULL);
+        sl_diag_text(out, "id", server->name);
+        sl_diag_int(out, "total", (int64_t)(reads + writes));
+        sl_diag_int(out, "read", (int64_t)reads);
+        sl_diag_int(out, "write", (int64_t)writes);
+        sl_diag_end(out);
+    }
+    sl_diag_end(out);
+}
+
+static void diagnostics(const struct sl_service *service, struct sl_diag *out)
+{
+    sl_diag_int(out, "queries", (int64_t)SL_SERVICE_SUM(service, queries));
+    sl_diag_int(out, "route_master", (int64_t)SL_SERVICE_SUM(service, route_primary));
+    sl_diag_int(out, "route_slave", (int64_t)SL_SERVICE_SUM(service, route_replica));
+    sl_diag_int(out, "route_all", (int64_t)SL_SERVICE_SUM(service, route_all));
+    sl_diag_int(out, "rw_transactions", (int64_t)SL_SERVICE_SUM(service, rw_transactions));
+    sl_diag_int(out, "ro_transactions", (int64_t)SL_SERVICE_SUM(service, ro_transactions));
+    sl_diag_int(out, "replayed_transactions", 0);
+    sl_diag_int(out, "trx_max_size_exceeded", 0);
+    sl_diag_int(out, "retried_reads", (int64_t)SL_SERVICE_SUM(service, retried_reads));
+    sl_diag_int(out, "held_statements", (int64_t)SL_SERVICE_SUM(service, held_statements));
+    sl_diag_int(out, "lost_primaries", (int64_t)SL_SERVICE_SUM(service, lost_primaries));
+    server_statistics(service, out);
+}
+
+static const struct sl_router_ops ops = {
+    .instance_new = instance_new,
+    .diagnostics = diagnostics,
+    .session_open = session_open,
+    .session_close = session_close,
+    .on_request = rws_on_request,
+    .on_reply = rws_on_reply,
+    .on_error = rws_on_error,
+    .on_backend_ready = rws_on_backend_ready,
+    .on_backend_lost = rws_on_backend_lost,
+    .on_topology = rws_on_topology,
+    .on_sweep = rws_on_sweep,
+    .why_primary = why_primary,
+    .memory = memory,
+};
+
+const struct sl_module sl_module_readwritesplit = {
+    .name = "readwritesplit",
+    .kind = SL_MODULE_ROUTER,
+    .version = "1.0.0",
+    .description = "Reads to replicas, writes to the primary",
+    .maturity = "Beta",
+    .settings = &sl_settings_readwritesplit,
+    .ops = &ops,
+};

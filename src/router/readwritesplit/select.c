@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which server? Candidates are compared group by group, within the best group by the criterion's score, ties by the
+ * least recently written connection. Reads only atomics of the servers: nothing here locks or allocates.
+ */
+#include "core/server.h"
+#include "router/readwritesplit/rwsplit.h"
+
+#define LAG_DISCARD_MIN_S 300
+
+static struct sl_server *server_at(const struct rws *r, int position)
+{
+    return r->session->service->servers[position];
+}
+
+static bool is_excluded(const struct rws *r, int position)
+{
+    return ((r->bad | r->tried) >> position) & 1;
+}
+
+static int64_t rank_of(const struct rws *r, int position)
+{
+    return server_at(r, position)->settings.rank;
+}
+
+/* May the session use this server as its primary: connected and still a usable Master, or connectable. */
+static bool can_be_primary(const struct rws *r, int position)
+{
+    uint32_t st = sl_server_status(server_at(r, position));
+    if (is_excluded(r, position) || !sl_status_is_master(st)) {
+        return false;
+    }
+    return sl_backend_is_ready(r->session->backends[position]) || sl_status_is_connectable(st);
+}
+
+int rws_select_primary(const struct rws *r)
+{
+    if (r->primary != RWS_NONE && can_be_primary(r, r->primary)) {
+        return r->primary;
+    }
+    int best = RWS_NONE;
+    for (int i = 0; i < (int)r->session->backend_count; i++) {
+        if (!can_be_primary(r, i)) {
+            continue;
+        }
+        if (best == RWS_NONE || rank_of(r, i) < rank_of(r, best) ||
+            (rank_of(r, i) == rank_of(r, best) && sl_server_connections(server_at(r, i)) <
+                                                      sl_server_connections(server_at(r, best)))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static bool is_lag_ok(const struct rws *r, int position, uint32_t status)
+{
+    int64_t limit_s = r->cfg->max_replication_lag / 1000;
+    if (limit_s <= 0 || sl_status_is_master(status)) {
+        return true;
+    }
+    int64_t lag = atomic_load_explicit(&server_at(r, position)->lag_s, memory_order_relaxed);
+    return lag != SL_SERVER_LAG_UNKNOWN && lag < limit_s;
+}
+
+unsigned rws_replica_connections(const struct rws *r)
+{
+    unsigned n = 0;
+    for (int i = 0; i < (int)r->session->backend_count; i++) {
+        n += r->session->backends[i] &&
+             !sl_status_is_master(sl_server_status(server_at(r, i)));
+    }
+    return n;
+}
+
+/* Lowest rank that has a usable server with a role; sessions follow the rank of their primary. */
+static int64_t current_rank(const struct rws *r)
+{
+    if (r->primary != RWS_NONE && can_be_primary(r, r->primary)) {
+        return rank_of(r, r->primary);
+    }
+    int64_t best = SL_RANK_SECONDARY;
+    for (int i = 0; i < (int)r->session->backend_count; i++) {
+        uint32_t st = sl_server_status(server_at(r, i));
+        if ((sl_status_is_master(st) || sl_status_is_slave(st)) && rank_of(r, i) < best) {
+            best = rank_of(r, i);
+        }
+    }
+    return best;
+}
+
+bool rws_is_usable_for_reads(const struct rws *r, int position)
+{
+    uint32_t st = sl_server_status(server_at(r, position));
+    if (is_excluded(r, position) ||
+        !(sl_status_is_master(st) || sl_status_is_slave(st) || sl_status_is_relay(st)) ||
+        !is_lag_ok(r, position, st) || rank_of(r, position) != current_rank(r)) {
+        return false;
+    }
+    if (r->session->backends[position]) {
+        return true;
+    }
+    return sl_status_is_connectable(st) && sl_history_is_recoverable(&r->history) &&
+           (sl_status_is_master(st) ||
+            rws_replica_connections(r) < (uint64_t)r->cfg->max_slave_connections);
+}
+
+/* Smaller is better: connected and idle, still busy with an ignored session command, connecting, not yet
+ * connected; and the primary only when nothing else is left, unless it accepts reads. */
+static int group_of(const struct rws *r, int position, uint32_t slot)
+{
+    const struct sl_backend *b = r->session->backends[position];
+    bool is_master = sl_status_is_master(sl_server_status(server_at(r, position)));
+    int group;
+    if (sl_backend_is_ready(b)) {
+        if (slot && !rws_backend_knows(b, slot)) {
+            return sl_backend_is_idle(b) ? -1 : 6; /* failed to prepare there; or its PREPARE is under way */
+        }
+        group = sl_backend_is_idle(b) ? 0 : 1;
+    } else {
+        group = b ? 2 : 3;
+    }
+    return is_master && !r->cfg->master_accept_reads ? group + 4 : group;
+}
+
+static uint64_t score_of(const struct rws *r, int position)
+{
+    const struct sl_server *server = server_at(r, position);
+    switch ((enum sl_slave_selection)r->cfg->slave_selection_criteria) {
+    case SL_SELECT_ADAPTIVE_ROUTING:
+        return atomic_load_explicit(&server->average_ns, memory_order_relaxed) *
+               (sl_server_operations(server) + 1ull);
+    case SL_SELECT_LEAST_BEHIND_MASTER: {
+        int64_t lag = atomic_load_explicit(&server->lag_s, memory_order_relaxed);
+        return lag == SL_SERVER_LAG_UNKNOWN ? UINT64_MAX : (uint64_t)lag;
+    }
+    case SL_SELECT_LEAST_GLOBAL_CONNECTIONS:
+    case SL_SELECT_LEAST_ROUTER_CONNECTIONS:
+        return sl_server_connections(server);
+    case SL_SELECT_LEAST_CURRENT_OPERATIONS:
+        break;
+    }
+    return sl_server_operations(server);
+}
+
+static uint32_t written_at(const struct rws *r, int position)
+{
+    const struct sl_backend *b = r->session->backends[position];
+    return b ? b->write_order : 0;
+}
+
+int rws_select_replica(const struct rws *r, uint32_t slot)
+{
+    int best = RWS_NONE, best_group = 0;
+    uint64_t best_score = 0;
+    for (int i = 0; i < (int)r->session->backend_count; i++) {
+        if (!rws_is_usable_for_reads(r, i)) {
+            continue;
+        }
+        int group = group_of(r, i, slot);
+        if (group < 0 || (best != RWS_NONE && group > best_group)) {
+            continue;
+        }
+        uint64_t score = score_of(r, i);
+        if (best == RWS_NONE || group < best_group || score < best_score ||
+            (score == best_score && written_at(r, i) < written_at(r, best))) {
+            best = i;
+            best_group = group;
+            best_score = score;
+        }
+    }
+    return best;
+}

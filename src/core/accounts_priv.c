@@ -69,24 +69,18 @@ static const char *text_of(const json_t *object, const char *key)
     return json_is_string(value) ? json_string_value(value) : "";
 }
 
-/* Numbers too big for 64 bits signed arrive as reals (JSON_DECODE_INT_AS_REAL): {"access":18446744073709551615}. */
+/* All numbers are read as reals (JSON_DECODE_INT_AS_REAL), because {"access":18446744073709551615} fits no signed
+ * integer; the known bits and times are far below 2^53, where reals are exact. */
 static uint64_t bits_of(const json_t *object, const char *key)
 {
-    const json_t *value = json_object_get(object, key);
-    if (json_is_integer(value)) {
-        return (uint64_t)json_integer_value(value);
-    }
-    double real = json_is_real(value) ? json_real_value(value) : 0;
+    double real = json_number_value(json_object_get(object, key));
     return real >= 18446744073709551615.0 ? UINT64_MAX : real > 0 ? (uint64_t)real : 0;
 }
 
 static int64_t number_of(const json_t *object, const char *key, int64_t fallback)
 {
     const json_t *value = json_object_get(object, key);
-    if (json_is_integer(value)) {
-        return json_integer_value(value);
-    }
-    double real = json_is_real(value) ? json_real_value(value) : (double)fallback;
+    double real = json_is_number(value) ? json_number_value(value) : (double)fallback;
     return real > -9e18 && real < 9e18 ? (int64_t)real : fallback;
 }
 
@@ -193,7 +187,7 @@ bool sl_json_row_bool(const struct sl_json_row *row, const char *key)
     if (json_is_string(value)) {
         return strcasecmp(json_string_value(value), "Y") == 0 || strcasecmp(json_string_value(value), "true") == 0;
     }
-    return json_is_true(value) || (json_is_integer(value) && json_integer_value(value) != 0);
+    return json_is_true(value) || (json_is_number(value) && json_number_value(value) != 0);
 }
 
 static int walk(const json_t *array, const char *array_name,

@@ -487,6 +487,7 @@ int sl_config_load(const struct sl_conf_options *options, const struct sl_conf_m
 {
     struct sl_config *c = sl_xcalloc(1, sizeof(*c));
     struct builder b = {c, options, modules, report};
+    struct sl_settings_environment before = sl_settings_environment_get();
     sl_conf_tree_load(options, &c->tree, report);
     build_global(&b);
     build_objects(&b);
@@ -495,6 +496,7 @@ int sl_config_load(const struct sl_conf_options *options, const struct sl_conf_m
     *ret = NULL;
     if (report->error_count > 0) {
         sl_config_free(c);
+        sl_settings_environment_set(before); /* of the one in use, if any */
         return SL_EINVAL;
     }
     *ret = c;

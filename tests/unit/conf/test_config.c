@@ -305,6 +305,13 @@ static void test_directories(void **state)
     assert_string_equal(g->admin_ssl_key, expected);
     assert_int_equal(g->threads, 0);
     assert_string_equal(sl_settings_environment_get().path_base, s->dir);
+    struct sl_conf_options bad = {.main_file = "/does/not/exist.cnf"};
+    struct sl_conf_report report = SL_CONF_REPORT_INIT;
+    struct sl_config *other;
+    assert_int_equal(sl_config_load(&bad, &test_modules, &report, &other), SL_EINVAL);
+    assert_null(other);
+    sl_conf_report_clear(&report);
+    assert_string_equal(sl_settings_environment_get().path_base, s->dir); /* as before */
     scratch_reset(s);
     assert_null(sl_settings_environment_get().path_base);
 }

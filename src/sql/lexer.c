@@ -127,6 +127,10 @@ void sl_lexer_init(struct sl_lexer *lx, const uint8_t *sql, size_t len, unsigned
     if (mode_bits & SL_SQL_ORACLE) {
         mode_bits |= SL_SQL_ANSI_QUOTES | SL_SQL_IGNORE_SPACE;
     }
+    if (sql == NULL) {
+        sl_assert(len == 0);
+        sql = (const uint8_t *)"";
+    }
     *lx = (struct sl_lexer){
         .pos = sql,
         .end = sql + len,

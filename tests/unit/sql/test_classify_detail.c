@@ -177,6 +177,14 @@ static void deep_nesting_ends(void **state)
     assert_int_equal(classify(sql).type, SL_SQL_WRITE);
 }
 
+static void no_text_at_all(void **state)
+{
+    struct sl_sql_info info;
+
+    sl_sql_classify(NULL, 0, 0, &info);
+    assert_int_equal(info.op, SL_SQL_OP_EMPTY);
+}
+
 static void texts(void **state)
 {
     char out[64];
@@ -200,6 +208,7 @@ int main(void)
         cmocka_unit_test(several_statements),
         cmocka_unit_test(executable_comments_are_reported),
         cmocka_unit_test(deep_nesting_ends),
+        cmocka_unit_test(no_text_at_all),
         cmocka_unit_test(texts),
     };
 

@@ -98,14 +98,9 @@ rpl_semi_sync_slave_enabled = ON
 rpl_semi_sync_master_timeout = 10000
 """
 
-# the state transfer scripts would take these files for their own encryption, which needs stunnel
 TLS = """ssl_ca = {tls}/ca.pem
 ssl_cert = {tls}/{name}.pem
 ssl_key = {tls}/{name}.key
-"""
-
-NO_SST_TLS = """[sst]
-ssl-mode = DISABLED
 """
 
 TOOLS = """[mariabackup]
@@ -114,6 +109,8 @@ password = mypassword
 socket = {home}/sock
 [client]
 socket = {home}/sock
+[sst]
+sst-log-archive = 0
 """
 
 
@@ -143,4 +140,5 @@ def render(spec, home, members, options, tls_dir=None):
                 continue
             line = rest
         text += line.replace('=', ' = ', 1) + '\n'
-    return text + TOOLS.format(**values) + (NO_SST_TLS if tls_dir else '')
+    # with ssl_cert the state transfer scripts would encrypt as well, which needs stunnel
+    return text + TOOLS.format(**values) + ('ssl-mode = DISABLED\n' if tls_dir else '')

@@ -96,8 +96,8 @@ class Node:
     @property
     def pid(self):
         """pid of this node's mariadbd, or None."""
-        if self.child:
-            self.child.poll()
+        if self.child and self.child.poll() is None:
+            return self.child.pid                # its command line is not there right after exec
         pid = read_pid(self.path('lab.pid'))
         return pid if pid and process_state(pid, self.path('my.cnf')) else None
 
@@ -146,11 +146,14 @@ class Node:
             return False
 
     def tail(self, lines=30):
-        try:
-            with open(self.path('error.log'), errors='replace') as f:
-                return ''.join(f.readlines()[-lines:])
-        except OSError:
-            return ''
+        text = []
+        for name in ('out.log', 'error.log'):
+            try:
+                with open(self.path(name), errors='replace') as f:
+                    text += f.readlines()
+            except OSError:
+                pass                             # not started yet
+        return ''.join(text[-lines:])
 
     # ------------------------------------------------------------------ start
     def _identity(self):

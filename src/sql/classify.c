@@ -20,7 +20,7 @@ struct statement_row {
     sl_cls_handler *handler;
 };
 
-static sl_cls_handler query, with, multi_body;
+static sl_cls_handler query, with;
 
 #define WRITES SL_SQL_WRITE
 #define COMMITS (SL_SQL_WRITE | SL_SQL_IMPLICIT_COMMIT)
@@ -94,13 +94,13 @@ static const struct statement_row statements[SL_WORDS_COUNT] = {
     [SL_W_RESIGNAL] = {WRITES, SL_SQL_OP_OTHER, NULL},
 
     /* Compound statements outside stored programs. */
-    [SL_W_DECLARE] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_IF] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_CASE] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_LOOP] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_WHILE] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_REPEAT] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
-    [SL_W_FOR] = {WRITES, SL_SQL_OP_COMPOUND, multi_body},
+    [SL_W_DECLARE] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_IF] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_CASE] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_LOOP] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_WHILE] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_REPEAT] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
+    [SL_W_FOR] = {WRITES, SL_SQL_OP_COMPOUND, sl_cls_body},
 };
 
 bool sl_cls_next(struct sl_cls *c)
@@ -296,11 +296,13 @@ void sl_cls_expression_token(struct sl_cls *c, bool is_name_list)
     }
 }
 
-/* Behind AS or ')' a name is an alias: what follows in brackets are names of columns. Behind a string
- * no call can stand either: JSON_TABLE(a, '$' COLUMNS (..)). */
+/* Behind AS or ')' a name is an alias: what follows in brackets are names of columns. Behind a
+ * string no call can stand either: JSON_TABLE(a, '$' COLUMNS (..)). */
 static bool is_alias_next(const struct sl_cls *c)
 {
-    return c->tok.kind == SL_TOK_STRING || (c->lx.last_kind == SL_TOK_OP && c->lx.last_op == ')') || sl_cls_is(c, SL_W_AS);
+    /* The lexer's last token, not ours: it may have skipped a list. */
+    return c->lx.last_kind == SL_TOK_STRING ||
+           (c->lx.last_kind == SL_TOK_OP && c->lx.last_op == ')') || sl_cls_is(c, SL_W_AS);
 }
 
 void sl_cls_scan(struct sl_cls *c)
@@ -309,7 +311,8 @@ void sl_cls_scan(struct sl_cls *c)
 
     while (!c->is_at_end) {
         sl_cls_expression_token(c, is_alias);
-        if (c->tok.kind == SL_TOK_NUMBER || c->tok.kind == SL_TOK_STRING || c->tok.kind == SL_TOK_OP) {
+        if (c->tok.kind == SL_TOK_NUMBER || c->tok.kind == SL_TOK_STRING ||
+            c->tok.kind == SL_TOK_OP) {
             sl_lexer_skip_list(&c->lx);
         }
         is_alias = is_alias_next(c);
@@ -340,81 +343,6 @@ static void with(struct sl_cls *c)
         }
         sl_cls_expression_token(c, depth == 0);
     }
-}
-
-static void multi_body(struct sl_cls *c)
-{
-    sl_cls_body(c);
-}
-
-/* Does the word, at the start of a statement, open a block that an END closes? */
-static bool opens_block(struct sl_cls *c)
-{
-    if (c->tok.kind != SL_TOK_WORD || c->tok.is_after_dot) {
-        return false;
-    }
-    switch (c->tok.word) {
-    case SL_W_BEGIN:
-    case SL_W_LOOP:
-    case SL_W_WHILE:
-    case SL_W_REPEAT:
-        return true;
-    case SL_W_FOR:
-        return !sl_cls_next_is(c, SL_W_UPDATE) && !sl_cls_next_is(c, SL_W_EACH);
-    case SL_W_IF: /* CREATE PROCEDURE IF NOT EXISTS */
-        return !sl_cls_next_is(c, SL_W_NOT) && !sl_cls_next_is(c, SL_W_EXISTS);
-    default:
-        return false;
-    }
-}
-
-/* Is the next statement of a block about to begin behind the current token? */
-static bool starts_statement(const struct sl_cls *c, size_t blocks)
-{
-    if (c->tok.kind == SL_TOK_OP) {
-        /* ')' closes the parameters of a routine */
-        return c->tok.op == ';' || c->tok.op == ':' || c->tok.op == '>' ||
-               (c->tok.op == ')' && blocks == 0);
-    }
-    if (sl_cls_is(c, SL_W_ROW)) { /* FOR EACH ROW */
-        return blocks == 0;
-    }
-    return sl_cls_is(c, SL_W_BEGIN) || sl_cls_is(c, SL_W_THEN) || sl_cls_is(c, SL_W_ELSE) ||
-           sl_cls_is(c, SL_W_DO) || sl_cls_is(c, SL_W_LOOP) || sl_cls_is(c, SL_W_REPEAT) ||
-           sl_cls_is(c, SL_W_ATOMIC);
-}
-
-/*
- * Blocks nest; ';' ends the whole only outside all of them. Oracle mode declares variables in front of
- * BEGIN, with ';' between them: there the rest of the text is taken as one statement.
- */
-void sl_cls_body(struct sl_cls *c)
-{
-    const bool is_oracle = (c->lx.mode_bits & SL_SQL_ORACLE) != 0;
-    size_t blocks = 0;
-    bool is_start = true;
-
-    while (c->tok.kind != SL_TOK_END) {
-        if (sl_token_is_op(&c->tok, ';') && blocks == 0 && !is_oracle) {
-            c->is_at_end = true;
-            return;
-        }
-        c->is_at_end = false;
-        if (sl_cls_is(c, SL_W_END)) {
-            blocks -= blocks > 0;
-            sl_lexer_next(&c->lx, &c->tok);
-            is_start = false;
-            if (!sl_cls_is(c, SL_W_CASE) && !opens_block(c)) {
-                continue;
-            }
-        } else { /* not the IF of END IF and the like */
-            const bool is_block = is_start && opens_block(c);
-            blocks += is_block || sl_cls_is(c, SL_W_CASE) || sl_cls_is(c, SL_W_BEGIN);
-            is_start = starts_statement(c, blocks);
-        }
-        sl_lexer_next(&c->lx, &c->tok);
-    }
-    c->is_at_end = true;
 }
 
 void sl_cls_statement(struct sl_cls *c)

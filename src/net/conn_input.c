@@ -191,7 +191,8 @@ static void read_socket(struct sl_conn *c)
     feed_raw_input(c);
     while (may_read(c)) {
         if (budget == 0) {
-            sl_conn_mark_ready(c);
+            sl_list_remove(&c->ready_node);
+            sl_list_append(&c->loop->next_ready, &c->ready_node);
             return;
         }
         size_t n = receive(c);

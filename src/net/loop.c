@@ -68,6 +68,7 @@ int sl_loop_new(const struct sl_loop_config *config, struct sl_loop **ret_loop, 
     loop->event_fd = -1;
     configure(loop, config);
     sl_list_init(&loop->ready);
+    sl_list_init(&loop->next_ready);
     sl_list_init(&loop->dirty);
     sl_list_init(&loop->closed);
     sl_list_init(&loop->lingering);
@@ -145,8 +146,9 @@ void sl_loop_free(struct sl_loop *loop)
 
 static bool has_leftover_work(const struct sl_loop *loop)
 {
-    return !sl_list_is_empty(&loop->ready) || !sl_list_is_empty(&loop->dirty) ||
-           !sl_list_is_empty(&loop->deferred) || !sl_list_is_empty(&loop->closed);
+    return !sl_list_is_empty(&loop->ready) || !sl_list_is_empty(&loop->next_ready) ||
+           !sl_list_is_empty(&loop->dirty) || !sl_list_is_empty(&loop->deferred) ||
+           !sl_list_is_empty(&loop->closed);
 }
 
 /* How long epoll_wait may sleep, at most limit_ms (-1 = any time). */
@@ -209,6 +211,9 @@ void sl_loop_turn(struct sl_loop *loop, int timeout_ms)
     int n = epoll_wait(loop->epoll_fd, loop->events, SL_LOOP_EVENTS, sleep);
     sl_assert(n >= 0 || errno == EINTR);
     loop->event_count = SL_MAX(n, 0);
+    while (!sl_list_is_empty(&loop->next_ready)) {
+        sl_list_append(&loop->ready, sl_list_pop(&loop->next_ready));
+    }
     loop->now_us = sl_clock_mono_us();
     SL_LOOP_COUNT(loop, turns, 1);
     SL_LOOP_COUNT(loop, events, (uint64_t)loop->event_count);

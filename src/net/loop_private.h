@@ -43,7 +43,8 @@ struct sl_loop {
     uint32_t read_budget;
     bool has_ring;
 
-    struct sl_list ready;     /* connections to look at again: resumed, budget used up, ... */
+    struct sl_list ready;     /* connections to look at again in this turn: resumed, ... */
+    struct sl_list next_ready; /* ... in the next one: their read budget is used up */
     struct sl_list dirty;     /* connections with output for the flush */
     struct sl_list closed;    /* connections to release at the end of the turn */
     struct sl_list lingering; /* closing connections that still send, oldest first */

@@ -3,8 +3,8 @@
  * The classifier: statement dispatch, queries, expressions, several statements in one text.
  *
  * A table keyed by the first word says what a statement is; the few that need more than their first
- * word have a handler (classify_set.c, classify_trx.c, classify_ddl.c, classify_admin.c). What is left
- * of the statement is then scanned for what an expression can do: variables, functions, locks.
+ * word have a handler (classify_set.c, classify_trx.c, classify_ddl.c, classify_admin.c). What is
+ * left of the statement is then scanned for what an expression can do: variables, functions, locks.
  * What is not in the table, or is not understood, is a write.
  */
 #include "sql/classify.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHOW, EXPLAIN, ANALYZE, KILL, LOAD, RESET, USE, GET DIAGNOSTICS and prepared statements as text. */
+/* SHOW, EXPLAIN, ANALYZE, KILL, LOAD, RESET, USE, GET DIAGNOSTICS and prepared statements as text.
+ */
 #include "sql/classify_parts.h"
 
 struct show_row {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routine bodies and compound statements: where does the statement end, when it holds others? Counts
- * blocks from what opens them to their END; not a parser of the statements inside.
+ * Routine bodies and compound statements: where does the statement end, when it holds others?
+ * Counts blocks from what opens them to their END; not a parser of the statements inside.
  */
 #include "sql/classify_parts.h"
 

@@ -19,12 +19,13 @@ static bool is_routine(const struct sl_cls *c)
            sl_cls_is(c, SL_W_TRIGGER) || sl_cls_is(c, SL_W_EVENT) || sl_cls_is(c, SL_W_PACKAGE);
 }
 
-/* What a CREATE makes is said by one of these, after OR REPLACE, DEFINER=.., AGGREGATE and the like. */
+/* What a CREATE makes is said by one of these, after OR REPLACE, DEFINER=.., AGGREGATE and the
+ * like. */
 static bool is_object(const struct sl_cls *c)
 {
     static const uint16_t objects[] = {
-        SL_W_TABLE, SL_W_SEQUENCE, SL_W_USER, SL_W_ROLE, SL_W_VIEW,
-        SL_W_DATABASE, SL_W_SCHEMA, SL_W_INDEX, SL_W_SERVER,
+        SL_W_TABLE,    SL_W_SEQUENCE, SL_W_USER,  SL_W_ROLE,   SL_W_VIEW,
+        SL_W_DATABASE, SL_W_SCHEMA,   SL_W_INDEX, SL_W_SERVER,
     };
 
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {

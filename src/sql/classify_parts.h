@@ -12,12 +12,12 @@
 
 struct sl_cls {
     struct sl_lexer lx;
-    struct sl_token tok;       /* the current token */
-    struct sl_sql_info *info;  /* of the whole text */
-    uint32_t type;             /* of the current statement */
+    struct sl_token tok;      /* the current token */
+    struct sl_sql_info *info; /* of the whole text */
+    uint32_t type;            /* of the current statement */
     uint8_t op;
-    bool is_at_end;            /* the current token is the end of the statement */
-    uint8_t depth;             /* of statements inside statements */
+    bool is_at_end; /* the current token is the end of the statement */
+    uint8_t depth;  /* of statements inside statements */
 };
 
 /* The next token; false at ';' or the end of the text (and from then on). */
@@ -41,8 +41,8 @@ static inline bool sl_cls_is_name(const struct sl_cls *c)
                              c->tok.kind == SL_TOK_STRING);
 }
 
-/* What the current token says by itself: variables, function calls, FOR UPDATE, INTO ... Adds to type.
- * May consume more tokens; the last one it used is then the current one. */
+/* What the current token says by itself: variables, function calls, FOR UPDATE, INTO ... Adds to
+ * type. May consume more tokens; the last one it used is then the current one. */
 void sl_cls_expression_token(struct sl_cls *c, bool is_name_list);
 /* The same for all tokens up to the end of the statement, the current one included. */
 void sl_cls_scan(struct sl_cls *c);
@@ -57,7 +57,8 @@ typedef void sl_cls_handler(struct sl_cls *c);
 
 sl_cls_handler sl_cls_set;
 
-sl_cls_handler sl_cls_begin, sl_cls_start, sl_cls_commit, sl_cls_rollback, sl_cls_release, sl_cls_xa;
+sl_cls_handler sl_cls_begin, sl_cls_start, sl_cls_commit, sl_cls_rollback, sl_cls_release,
+    sl_cls_xa;
 void sl_cls_set_transaction(struct sl_cls *c, enum sl_var_scope scope);
 
 sl_cls_handler sl_cls_create, sl_cls_drop, sl_cls_alter;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SET in all its forms. A SET is a list of assignments; each adds its own bits, so that a mixed list
- * is the sum of its parts. GLOBAL or SESSION in front of one holds for those behind it too, which is
- * what MariaDB does (tried with 10.11).
+ * SET in all its forms. A SET is a list of assignments; each adds its own bits, so that a mixed
+ * list is the sum of its parts. GLOBAL or SESSION in front of one holds for those behind it too,
+ * which is what MariaDB does (tried with 10.11).
  */
 #include "sql/classify_parts.h"
 
@@ -10,9 +10,9 @@ struct assignment {
     struct sl_slice name;
     enum sl_word word;
     enum sl_var_scope scope;
-    bool has_at;            /* written as @@name */
-    struct sl_token value;  /* first token of the value */
-    bool is_simple;         /* the value is that one token */
+    bool has_at;           /* written as @@name */
+    struct sl_token value; /* first token of the value */
+    bool is_simple;        /* the value is that one token */
 };
 
 enum truth { TRUTH_UNKNOWN, TRUTH_NO, TRUTH_YES };
@@ -75,7 +75,8 @@ static void set_autocommit(struct sl_cls *c, const struct assignment *a)
     }
 }
 
-/* SET @@tx_read_only=1 holds for the next transaction only, SET tx_read_only=1 for the session (10.11). */
+/* SET @@tx_read_only=1 holds for the next transaction only, SET tx_read_only=1 for the session
+ * (10.11). */
 static void set_access_mode(struct sl_cls *c, const struct assignment *a)
 {
     const enum truth is_read_only = truth_of(a);
@@ -154,7 +155,8 @@ static bool variable_name(struct sl_cls *c, struct assignment *a, enum sl_var_sc
         *scope = SL_SCOPE_SESSION;
     }
     a->has_at = c->tok.kind == SL_TOK_SYSVAR;
-    if (c->is_at_end || (!a->has_at && c->tok.kind != SL_TOK_WORD && c->tok.kind != SL_TOK_QUOTED)) {
+    if (c->is_at_end ||
+        (!a->has_at && c->tok.kind != SL_TOK_WORD && c->tok.kind != SL_TOK_QUOTED)) {
         return false;
     }
     a->scope = a->has_at ? (enum sl_var_scope)c->tok.scope : *scope;

@@ -32,7 +32,8 @@ void sl_cls_begin(struct sl_cls *c)
     }
 }
 
-/* START TRANSACTION [WITH CONSISTENT SNAPSHOT] [, READ ONLY|WRITE]; else START SLAVE and the like. */
+/* START TRANSACTION [WITH CONSISTENT SNAPSHOT] [, READ ONLY|WRITE]; else START SLAVE and the like.
+ */
 void sl_cls_start(struct sl_cls *c)
 {
     sl_cls_next(c);
@@ -83,8 +84,8 @@ void sl_cls_rollback(struct sl_cls *c)
     completion(c);
 }
 
-/* XA END leaves the transaction open: only XA PREPARE, COMMIT or ROLLBACK may follow, and the server
- * reports "in transaction" until the last two (tried with 10.11). */
+/* XA END leaves the transaction open: only XA PREPARE, COMMIT or ROLLBACK may follow, and the
+ * server reports "in transaction" until the last two (tried with 10.11). */
 void sl_cls_xa(struct sl_cls *c)
 {
     sl_cls_next(c);

@@ -12,7 +12,7 @@
 #include "sql/lexer.h"
 
 struct sink {
-    char *out;       /* room for size bytes */
+    char *out; /* room for size bytes */
     size_t size;
     size_t used;     /* of out */
     size_t total;    /* produced so far */
@@ -54,7 +54,8 @@ static bool is_literal(const struct sl_token *tok)
     return tok->kind == SL_TOK_NUMBER || tok->kind == SL_TOK_STRING;
 }
 
-/* Can a value begin behind this token? Then '-' in front of a number is its sign, no subtraction. */
+/* Can a value begin behind this token? Then '-' in front of a number is its sign, no subtraction.
+ */
 static bool is_value_next(const struct sl_token *tok)
 {
     if (tok->kind == SL_TOK_OP) {
@@ -71,7 +72,8 @@ static void take_sign(struct sl_lexer *lx, struct sl_token *tok, const struct sl
     struct sl_token number;
 
     if ((sl_token_is_op(tok, '-') || sl_token_is_op(tok, '+')) && is_value_next(last) &&
-        sl_lexer_next(&ahead, &number) && number.kind == SL_TOK_NUMBER && number.begin == tok->end) {
+        sl_lexer_next(&ahead, &number) && number.kind == SL_TOK_NUMBER &&
+        number.begin == tok->end) {
         number.begin = tok->begin;
         *tok = number;
         *lx = ahead;

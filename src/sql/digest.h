@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Canonical form of a statement: literals become '?', comments go, blanks collapse to one, everything
- * else stays as written. Statements that differ in their values only share it, and its hash.
+ * Canonical form of a statement: literals become '?', comments go, blanks collapse to one,
+ * everything else stays as written. Statements that differ in their values only share it, and its
+ * hash.
  */
 #ifndef SL_SQL_DIGEST_H
 #define SL_SQL_DIGEST_H
@@ -9,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes the canonical form of len bytes to out, cut to out_size - 1 bytes and NUL-terminated (out may be
- * NULL if out_size is 0). Returns its full length, like snprintf. Never longer than len. Any thread. */
+/* Writes the canonical form of len bytes to out, cut to out_size - 1 bytes and NUL-terminated (out
+ * may be NULL if out_size is 0). Returns its full length, like snprintf. Never longer than len. Any
+ * thread. */
 size_t sl_sql_canonical(const uint8_t *sql, size_t len, unsigned mode_bits, char *out,
                         size_t out_size);
 

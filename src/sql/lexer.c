@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQL lexer; see lexer.h. One byte class table drives it: the class of a token's first byte picks
- * the function that finds its end. Words go through a perfect hash made by gen_words.py.
+ * The SQL lexer; see lexer.h. One byte class table drives it: the class of a token's first byte
+ * picks the function that finds its end. Words go through a perfect hash made by gen_words.py.
  *
- * Invariants: begin <= text <= end of every token lie inside the text; pos never moves back except in
- * sl_lexer_skip_list, and there not before where it started, so the lexer always ends.
+ * Invariants: begin <= text <= end of every token lie inside the text; pos never moves back except
+ * in sl_lexer_skip_list, and there not before where it started, so the lexer always ends.
  */
 #include "sql/lexer.h"
 
@@ -35,14 +35,14 @@ enum byte_class {
 #define B_SPACES [' '] = B_SPACE, ['\t' ... '\r'] = B_SPACE
 #define B_WORDS                                                                                    \
     ['a' ... 'z'] = B_WORD, ['A' ... 'Z'] = B_WORD, ['_'] = B_WORD, ['$'] = B_WORD,                \
-    [0x80 ... 0xFF] = B_WORD
+             [0x80 ... 0xFF] = B_WORD
 static const uint8_t classes[256] = {
-    B_SPACES,          B_WORDS,          ['0' ... '9'] = B_DIGIT, ['\''] = B_QUOTE, ['"'] = B_DOUBLE,
-    ['`'] = B_BACKTICK, ['@'] = B_AT,    ['.'] = B_DOT,           ['-'] = B_MINUS,  ['#'] = B_HASH,
-    ['/'] = B_SLASH,    ['*'] = B_STAR,  [':'] = B_COLON,         ['?'] = B_PARAM,
+    B_SPACES,           B_WORDS,        ['0' ... '9'] = B_DIGIT, ['\''] = B_QUOTE, ['"'] = B_DOUBLE,
+    ['`'] = B_BACKTICK, ['@'] = B_AT,   ['.'] = B_DOT,           ['-'] = B_MINUS,  ['#'] = B_HASH,
+    ['/'] = B_SLASH,    ['*'] = B_STAR, [':'] = B_COLON,         ['?'] = B_PARAM,
 };
 static const bool word_bytes[256] = {
-    ['a' ... 'z'] = true, ['A' ... 'Z'] = true,  ['_'] = true,
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true,   ['_'] = true,
     ['$'] = true,         [0x80 ... 0xFF] = true, ['0' ... '9'] = true,
 };
 
@@ -265,7 +265,8 @@ static void lex_number(struct sl_lexer *lx, struct sl_token *tok)
     if (p < lx->end && word_bytes[*p]) {
         const uint8_t *name_end = word_end(p, lx->end);
         const uint8_t *number_end = exponent_end(p, lx->end);
-        if (tok->is_after_dot || (number_end < name_end && !is_prefixed_number(lx->pos, name_end))) {
+        if (tok->is_after_dot ||
+            (number_end < name_end && !is_prefixed_number(lx->pos, name_end))) {
             lex_word(lx, tok);
             return;
         }
@@ -335,7 +336,8 @@ static void lex_sysvar(struct sl_lexer *lx, struct sl_token *tok)
     tok->word = (uint16_t)sl_word_find(tok->text.data, tok->text.len, &tok->word_flags);
 }
 
-/* '@' straight behind a name or a string is the host part of an account: no variable can stand there. */
+/* '@' straight behind a name or a string is the host part of an account: there no variable
+ * can stand. */
 static bool is_host(const struct sl_lexer *lx)
 {
     if (lx->last_end != lx->pos) {
@@ -387,8 +389,8 @@ static const uint8_t *find_pair(const uint8_t *p, const uint8_t *end, uint8_t fi
     return NULL;
 }
 
-/* From inside a comment that is not code to behind its end. A skipped executable comment may hold one
- * plain comment inside (consume_comment() in the server's sql_lex.cc). */
+/* From inside a comment that is not code to behind its end. A skipped executable comment may hold
+ * one plain comment inside (consume_comment() in the server's sql_lex.cc). */
 static const uint8_t *comment_end(struct sl_lexer *lx, const uint8_t *p, bool may_nest)
 {
     while (may_nest) {
@@ -625,7 +627,8 @@ void sl_lexer_skip_list(struct sl_lexer *lx)
     const uint8_t *start = lx->pos;
     const uint8_t *p = sl_scan_list(start, lx->end);
 
-    /* What follows may be a word that begins with digits, or a name behind a dot: leave it whole. */
+    /* What follows may be a word that begins with digits, or a name behind a dot.
+     * Leave it whole. */
     while (p > start && (is_digit(p[-1]) || p[-1] == '.')) {
         p--;
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQL lexer: cuts MariaDB statement text into tokens that point into the text. No allocation, no
- * copy, one pass, any thread. It follows the server's own lexer (MariaDB sql/sql_lex.cc) where that
- * decides what is code and what is not: quotes, backslashes, comments, executable comments.
+ * The SQL lexer: cuts MariaDB statement text into tokens that point into the text. No allocation,
+ * no copy, one pass, any thread. It follows the server's own lexer (MariaDB sql/sql_lex.cc) where
+ * that decides what is code and what is not: quotes, backslashes, comments, executable comments.
  *
  * Limits, both on the safe side: the character set is taken to be one in which no multi-byte
- * character holds a quote or a backslash (all but big5, cp932, gbk, sjis), and executable comments are
- * judged for server version SL_SQL_SERVER_VERSION (see has_version_comment).
+ * character holds a quote or a backslash (all but big5, cp932, gbk, sjis), and executable comments
+ * are judged for server version SL_SQL_SERVER_VERSION (see has_version_comment).
  */
 #ifndef SL_SQL_LEXER_H
 #define SL_SQL_LEXER_H
@@ -21,14 +21,16 @@
 
 /* Executable comments up to this version count as code. */
 #define SL_SQL_SERVER_VERSION 101100u
-/* From here on (the oldest server still supported) what a versioned comment does depends on the server. */
+/* From here on (the oldest server still supported) what a versioned comment does depends on the
+ * server. */
 #define SL_SQL_UNSURE_VERSION 100500u
 
 enum sl_token_kind {
     SL_TOK_END,
-    SL_TOK_WORD,    /* identifier or keyword, unquoted */
-    SL_TOK_QUOTED,  /* quoted identifier; text is what is between the quotes */
-    SL_TOK_STRING,  /* any string, hex or bit literal with quotes; text is the inside, still escaped */
+    SL_TOK_WORD,   /* identifier or keyword, unquoted */
+    SL_TOK_QUOTED, /* quoted identifier; text is what is between the quotes */
+    SL_TOK_STRING, /* any string, hex or bit literal with quotes; text is the inside, still escaped
+                    */
     SL_TOK_NUMBER,
     SL_TOK_USERVAR, /* @v @`v` @'v'; text is the name */
     SL_TOK_SYSVAR,  /* @@[scope.]v; text is the last part */
@@ -53,11 +55,11 @@ enum sl_word_flags {
 enum sl_var_scope { SL_SCOPE_NONE, SL_SCOPE_SESSION, SL_SCOPE_GLOBAL };
 
 struct sl_token {
-    uint8_t kind;         /* enum sl_token_kind */
-    uint8_t word_flags;   /* enum sl_word_flags; 0 for unknown words and behind a dot */
-    uint8_t scope;        /* SYSVAR: enum sl_var_scope */
-    bool is_after_dot;    /* part of a qualified name */
-    uint16_t word;        /* WORD: enum sl_word, also behind a dot */
+    uint8_t kind;       /* enum sl_token_kind */
+    uint8_t word_flags; /* enum sl_word_flags; 0 for unknown words and behind a dot */
+    uint8_t scope;      /* SYSVAR: enum sl_var_scope */
+    bool is_after_dot;  /* part of a qualified name */
+    uint16_t word;      /* WORD: enum sl_word, also behind a dot */
     uint16_t op;
     const uint8_t *begin; /* the whole token in the text */
     const uint8_t *end;
@@ -68,18 +70,19 @@ struct sl_lexer {
     const uint8_t *pos;
     const uint8_t *end;
     unsigned mode_bits;
-    uint8_t last_kind;        /* of the token before, for '.' and '@' */
+    uint8_t last_kind; /* of the token before, for '.' and '@' */
     uint8_t last_flags;
     uint16_t last_op;
     const uint8_t *last_end;
-    bool in_executable;       /* inside an executable comment */
-    bool want_comments;       /* give SL_TOK_COMMENT too */
-    bool is_broken;           /* an unterminated string, name or comment was met */
+    bool in_executable; /* inside an executable comment */
+    bool want_comments; /* give SL_TOK_COMMENT too */
+    bool is_broken;     /* an unterminated string, name or comment was met */
     bool has_executable_comment;
     bool has_version_comment; /* one whose effect depends on the server's version */
 };
 
-/* mode_bits: enum sl_sql_mode_bits. ORACLE implies ANSI_QUOTES and IGNORE_SPACE, as in the server. */
+/* mode_bits: enum sl_sql_mode_bits. ORACLE implies ANSI_QUOTES and IGNORE_SPACE, as in the server.
+ */
 void sl_lexer_init(struct sl_lexer *lx, const uint8_t *sql, size_t len, unsigned mode_bits);
 
 /* Gives the next token; false (kind END) at the end of the text. */

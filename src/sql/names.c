@@ -6,18 +6,33 @@
 #include "sql/classify.h"
 
 static const char *const type_names[] = {
-    "READ", "WRITE", "PRIMARY_READ", "SESSION_WRITE", "USERVAR_READ", "USERVAR_WRITE", "SYSVAR_READ",
-    "GLOBAL_WRITE", "TRX_BEGIN", "TRX_COMMIT", "TRX_ROLLBACK", "TRX_READ_ONLY", "TRX_READ_WRITE",
-    "TRX_NEXT", "TRX_CHAIN", "AUTOCOMMIT_ON", "AUTOCOMMIT_OFF", "IMPLICIT_COMMIT", "CREATE_TEMP",
-    "DROP_TABLE", "PREPARE", "EXECUTE", "DEALLOCATE", "LAST", "GET_LOCK", "LOAD_LOCAL",
-    "SERIALIZABLE", "ISOLATION",
+    "READ",          "WRITE",          "PRIMARY_READ",    "SESSION_WRITE", "USERVAR_READ",
+    "USERVAR_WRITE", "SYSVAR_READ",    "GLOBAL_WRITE",    "TRX_BEGIN",     "TRX_COMMIT",
+    "TRX_ROLLBACK",  "TRX_READ_ONLY",  "TRX_READ_WRITE",  "TRX_NEXT",      "TRX_CHAIN",
+    "AUTOCOMMIT_ON", "AUTOCOMMIT_OFF", "IMPLICIT_COMMIT", "CREATE_TEMP",   "DROP_TABLE",
+    "PREPARE",       "EXECUTE",        "DEALLOCATE",      "LAST",          "GET_LOCK",
+    "LOAD_LOCAL",    "SERIALIZABLE",   "ISOLATION",
 };
 
 static const char *const op_names[] = {
-    "UNKNOWN", "EMPTY", "SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "CALL", "SHOW",
-    "EXPLAIN", "SET", "USE", "DDL", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "XA_START", "XA_END",
-    "XA", "LOCK", "UNLOCK", "PREPARE", "EXECUTE", "EXECUTE_IMMEDIATE", "DEALLOCATE", "KILL", "DO",
-    "HANDLER", "GRANT", "FLUSH", "ADMIN", "COMPOUND", "OTHER",
+    "UNKNOWN",    "EMPTY",
+    "SELECT",     "INSERT",
+    "REPLACE",    "UPDATE",
+    "DELETE",     "LOAD",
+    "CALL",       "SHOW",
+    "EXPLAIN",    "SET",
+    "USE",        "DDL",
+    "BEGIN",      "COMMIT",
+    "ROLLBACK",   "SAVEPOINT",
+    "XA_START",   "XA_END",
+    "XA",         "LOCK",
+    "UNLOCK",     "PREPARE",
+    "EXECUTE",    "EXECUTE_IMMEDIATE",
+    "DEALLOCATE", "KILL",
+    "DO",         "HANDLER",
+    "GRANT",      "FLUSH",
+    "ADMIN",      "COMPOUND",
+    "OTHER",
 };
 _Static_assert(SL_ARRAY_LEN(op_names) == SL_SQL_OP_COUNT, "one name an operation");
 
@@ -31,8 +46,7 @@ const char *sl_sql_type_text(uint32_t type, char *out, size_t size)
         if (!(type & 1u << i) || used >= size) {
             continue;
         }
-        const int n =
-            snprintf(out + used, size - used, "%s%s", used > 0 ? "|" : "", type_names[i]);
+        const int n = snprintf(out + used, size - used, "%s%s", used > 0 ? "|" : "", type_names[i]);
         used += n > 0 ? (size_t)n : 0;
     }
     return out;

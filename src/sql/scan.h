@@ -21,13 +21,14 @@ static inline unsigned sl_scan_mask2(const uint8_t *p, uint8_t a, uint8_t b)
     return (unsigned)_mm_movemask_epi8(hit);
 }
 
-/* Bit i of the result: byte i of the 16 at p is neither a digit nor one of `,` `(` `)` `.` blank LF. */
+/* Bit i of the result: byte i of the 16 at p is neither a digit nor one of `,` `(` `)` `.` blank
+ * LF. */
 static inline unsigned sl_scan_mask_list(const uint8_t *p)
 {
     const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i digit = _mm_cmpeq_epi8(
-        _mm_min_epu8(_mm_sub_epi8(v, _mm_set1_epi8('0')), _mm_set1_epi8(9)),
-        _mm_sub_epi8(v, _mm_set1_epi8('0')));
+    const __m128i digit =
+        _mm_cmpeq_epi8(_mm_min_epu8(_mm_sub_epi8(v, _mm_set1_epi8('0')), _mm_set1_epi8(9)),
+                       _mm_sub_epi8(v, _mm_set1_epi8('0')));
     /* '(' and ')' differ in their lowest bit only, so do ',' and '-': take '-' back out below. */
     const __m128i even = _mm_and_si128(v, _mm_set1_epi8((char)0xFE));
     __m128i ok = _mm_or_si128(digit, _mm_cmpeq_epi8(even, _mm_set1_epi8('(')));

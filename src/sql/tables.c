@@ -15,9 +15,9 @@ struct walk {
     struct sl_token tok;
     sl_sql_on_table *each;
     void *arg;
-    uint64_t lists;    /* bit per bracket depth (the deepest share one): in a list of tables? */
+    uint64_t lists; /* bit per bracket depth (the deepest share one): in a list of tables? */
     unsigned depth;
-    bool is_expected;  /* a table name may come next */
+    bool is_expected; /* a table name may come next */
     uint16_t last_word;
     uint16_t first_word; /* of the statement */
 };
@@ -198,15 +198,16 @@ static void word_seen(struct walk *w)
     w->last_word = word;
 }
 
-bool sl_sql_tables(const uint8_t *sql, size_t len, unsigned mode_bits, sl_sql_on_table *each, void *arg)
+bool sl_sql_tables(const uint8_t *sql, size_t len, unsigned mode_bits, sl_sql_on_table *each,
+                   void *arg)
 {
     struct walk w = {.each = each, .arg = arg};
 
     sl_lexer_init(&w.lx, sql, len, mode_bits);
     sl_lexer_next(&w.lx, &w.tok);
     while (w.tok.kind != SL_TOK_END) {
-        const bool is_start_word = w.tok.kind == SL_TOK_WORD && !w.tok.is_after_dot &&
-                                   expects_table(&w, w.tok.word);
+        const bool is_start_word =
+            w.tok.kind == SL_TOK_WORD && !w.tok.is_after_dot && expects_table(&w, w.tok.word);
         if (w.is_expected && is_table_name(&w) && !(is_start_word && w.tok.word == SL_W_TABLES)) {
             if (!emit(&w)) {
                 return false;

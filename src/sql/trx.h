@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transaction state of a session: guessed from the statement before it is routed, then corrected by the
- * server's status flags when its reply is complete. Pure; one per session.
+ * Transaction state of a session: guessed from the statement before it is routed, then corrected by
+ * the server's status flags when its reply is complete. Pure; one per session.
  */
 #ifndef SL_SQL_TRX_H
 #define SL_SQL_TRX_H
@@ -12,18 +12,18 @@
 #include "sql/classify.h"
 
 struct sl_trx {
-    bool autocommit;          /* @@autocommit of the session */
-    bool is_open;             /* a transaction is open (explicit, implicit or XA) */
-    bool is_read_only;        /* ... and it is READ ONLY */
-    bool is_starting;         /* the statement being routed opens it */
-    bool is_ending;           /* the statement being routed ends it */
+    bool autocommit;   /* @@autocommit of the session */
+    bool is_open;      /* a transaction is open (explicit, implicit or XA) */
+    bool is_read_only; /* ... and it is READ ONLY */
+    bool is_starting;  /* the statement being routed opens it */
+    bool is_ending;    /* the statement being routed ends it */
     bool is_xa;
-    bool default_read_only;   /* SET SESSION TRANSACTION READ ONLY */
-    bool next_is_set;         /* SET TRANSACTION seen; applies to the next one */
+    bool default_read_only; /* SET SESSION TRANSACTION READ ONLY */
+    bool next_is_set;       /* SET TRANSACTION seen; applies to the next one */
     bool next_read_only;
-    bool is_serializable;     /* session isolation level */
-    bool next_is_used;        /* the statement being routed uses up SET TRANSACTION; gone with its reply */
-    bool initial_autocommit;  /* what sl_trx_reset goes back to */
+    bool is_serializable; /* session isolation level */
+    bool next_is_used; /* the statement being routed uses up SET TRANSACTION; gone with its reply */
+    bool initial_autocommit; /* what sl_trx_reset goes back to */
 };
 
 void sl_trx_init(struct sl_trx *t, bool autocommit);

@@ -79,7 +79,7 @@ struct sl_account_query {
     bool allow_root;
     bool client_has_tls;
     unsigned lower_case_table_names;       /* 0, 1, 2 */
-    bool skip_name_resolve;                /* patterns that are names match unix sockets (localhost) only */
+    bool skip_name_resolve;                /* as the server option: host names are ignored, localhost is unix sockets only */
     bool client_has_certificate;           /* a verified one: REQUIRE X509 and stronger */
 };
 

@@ -29,6 +29,7 @@ struct peer {
     const char *name;          /* NULL = not known */
     bool is_v4;
     bool any_host;             /* match_host is off */
+    bool skip_names;           /* skip_name_resolve */
 };
 
 /* --- patterns ------------------------------------------------------------------------------------------------------ */
@@ -153,10 +154,17 @@ static bool may_be_name(const char *pattern)
     return digits == 0 || pattern[digits] != '.';
 }
 
+/* Rows that the server ignores altogether under skip_name_resolve: sql/sql_acl.cc, hostname_requires_resolving. */
+static bool needs_resolver(const char *pattern)
+{
+    return strpbrk(pattern, ":%_/") == NULL && strspn(pattern, ".0123456789") != strlen(pattern) &&
+           strcasecmp(pattern, "localhost") != 0;
+}
+
 static void peer_init(struct peer *p, const struct sl_account_query *q)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    *p = (struct peer){.name = q->host_name, .any_host = !q->match_host};
+    *p = (struct peer){.name = q->host_name, .any_host = !q->match_host, .skip_names = q->skip_name_resolve};
     const struct sockaddr_storage *ss = q->client;
     if (ss->ss_family == AF_INET) {
         p->v4 = ntohl(((const struct sockaddr_in *)(const void *)ss)->sin_addr.s_addr);
@@ -188,6 +196,9 @@ static enum match match_host(const struct sl_host_pattern *h, const struct peer 
 {
     if (p->any_host) {
         return MATCH_YES;
+    }
+    if (p->skip_names && needs_resolver(h->text)) {
+        return MATCH_NO;
     }
     if (h->mask != 0 && p->is_v4) {
         return (p->v4 & h->mask) == h->net ? MATCH_YES : MATCH_NO;

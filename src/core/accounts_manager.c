@@ -65,7 +65,7 @@ struct sl_account_manager {
     /* loader thread only */
     uint32_t gaps_warned;
     unsigned count_logged;
-    char last_error[256];
+    char last_error[1024]; /* as long as the text of struct sl_err */
 };
 
 /* --- one load -------------------------------------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ static void log_result(struct sl_account_manager *m, int rc, const struct sl_err
         }
         m->count_logged = count;
         m->last_error[0] = '\0';
-    } else if (rc != SL_ENOENT && strncmp(m->last_error, err->text, sizeof(m->last_error) - 1) != 0) {
+    } else if (rc != SL_ENOENT && strcmp(m->last_error, err->text) != 0) {
         sl_log_error("Service '%s' cannot load user accounts: %s", m->config.service, err->text);
         snprintf(m->last_error, sizeof(m->last_error), "%s", err->text);
     }

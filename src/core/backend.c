@@ -199,12 +199,22 @@ static int grow_queue(struct sl_backend *b)
     return SL_OK;
 }
 
-static void expect(struct sl_backend *b, uint8_t command, enum sl_purpose purpose, uint32_t tag)
+void sl_backend_start_reply(struct sl_backend *b)
+{
+    const struct sl_expected *e = &b->queue[b->queue_head];
+    sl_reply_start(&b->reply, e->command);
+    b->reply.any_seq = e->any_seq;
+}
+
+static void expect(struct sl_backend *b, const uint8_t *packet, enum sl_purpose purpose, uint32_t tag)
 {
     unsigned at = (b->queue_head + b->queue_count) % b->queue_capacity;
-    b->queue[at] = (struct sl_expected){command, (uint8_t)purpose, tag};
+    b->queue[at] = (struct sl_expected){.command = packet[4],
+                                        .purpose = (uint8_t)purpose,
+                                        .any_seq = sl_get_le24(packet) == 0xFFFFFF,
+                                        .tag = tag};
     if (b->queue_count++ == 0) {
-        sl_reply_start(&b->reply, command);
+        sl_backend_start_reply(b);
     }
 }
 
@@ -246,7 +256,7 @@ int sl_backend_send(struct sl_backend *b, const void *packet, size_t len, enum s
     b->last_used_ms = sl_loop_now_ms(b->session->worker->loop);
     sl_count(&sl_backend_counters(b)->routed_packets, 1);
     if (has_reply) {
-        expect(b, command, purpose, tag);
+        expect(b, packet, purpose, tag);
     }
     if (purpose == SL_PURPOSE_CLIENT) {
         begin_client_command(b, has_reply);

@@ -42,6 +42,7 @@ enum sl_purpose {
 struct sl_expected {
     uint8_t command;
     uint8_t purpose;
+    bool any_seq; /* the command takes several packets: the reply's first sequence number is not 1 */
     uint32_t tag; /* the router's: history id, statement slot */
 };
 
@@ -112,6 +113,7 @@ enum sl_purpose sl_backend_purpose(const struct sl_backend *b);
 
 /* For core itself. */
 void sl_backend_lost(struct sl_backend *b, const char *why);
+void sl_backend_start_reply(struct sl_backend *b);
 void sl_backend_authenticated(struct sl_backend *b);
 size_t sl_backend_auth_data(struct sl_backend *b, const uint8_t *data, size_t len); /* backend_auth.c */
 void sl_backend_auth_secured(struct sl_backend *b);

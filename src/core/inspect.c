@@ -66,7 +66,7 @@ static void fill_connections(const struct sl_session *s, struct sl_session_info 
         snprintf(ci->state, sizeof ci->state, "%s", sl_backend_step_text(b->step));
         ci->thread_id = b->thread_id;
         ci->pending = b->queue_count;
-        info->memory_bytes += sizeof *b + b->conn.in.capacity + b->conn.out.capacity +
+        info->memory_bytes += sizeof *b + b->conn.in.cap + b->conn.out.cap +
                               b->stmt_capacity * sizeof *b->stmts;
     }
 }
@@ -116,7 +116,7 @@ static void fill(const struct sl_session *s, struct sl_session_info *info)
     info->trx_read_only = s->trx.is_read_only;
     info->autocommit = s->trx.autocommit;
     info->io_activity = s->bytes_moved;
-    info->memory_bytes = sizeof *s + s->attributes_len + s->client.in.capacity + s->client.out.capacity;
+    info->memory_bytes = sizeof *s + s->attributes_len + s->client.in.cap + s->client.out.cap;
     if (s->ops->memory) {
         info->memory_bytes += s->ops->memory(s, &info->history_length);
     }

@@ -54,7 +54,7 @@ static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool i
     }
     s->bytes_moved += len;
     s->next_seq = r->next_seq;
-    s->is_mid_packet = r->skip != 0;
+    s->is_mid_packet = r->skip != 0 || r->in_fragment;
     if (sl_conn_is_full(&s->client)) {
         b->is_paused_for_client = true;
         sl_conn_pause(&b->conn);
@@ -69,7 +69,7 @@ static void learn(struct sl_backend *b)
     const struct sl_reply *r = &b->reply;
     if (r->kind == SL_REPLY_KIND_ERR) {
         sl_trx_error(&s->trx, r->error_code);
-    } else if (r->command != SL_COM_STATISTICS && r->command != SL_COM_STMT_PREPARE) {
+    } else if (r->has_status) {
         sl_trx_status(&s->trx, r->status);
         s->sql_mode_bits = (uint8_t)((s->sql_mode_bits & ~3u) |
                                      (r->status & SL_STATUS_ANSI_QUOTES ? SL_SQL_ANSI_QUOTES : 0) |
@@ -139,7 +139,7 @@ static void finish(struct sl_backend *b, bool was_swallowed)
         s->ops->on_reply(s, b, &b->reply, e.purpose);
     }
     if (b->step != SL_BACKEND_CLOSED && b->queue_count > 0 && sl_reply_is_done(&b->reply)) {
-        sl_reply_start(&b->reply, b->queue[b->queue_head].command);
+        sl_backend_start_reply(b);
     }
 }
 

@@ -22,8 +22,9 @@ from .errors import LabError
 from .workload import Workload
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SEALANED = os.environ.get('SEALANED', os.path.join(ROOT, 'bin', 'sealaned'))
-SEALANECTL = os.environ.get('SEALANECTL', os.path.join(ROOT, 'bin', 'sealanectl'))
+SEALANED = os.path.abspath(os.environ.get('SEALANED') or os.path.join(ROOT, 'bin', 'sealaned'))
+SEALANECTL = os.path.abspath(os.environ.get('SEALANECTL')
+                             or os.path.join(ROOT, 'bin', 'sealanectl'))
 LISTENER_PORT, ADMIN_PORT = 4007, 8989
 THREADS = 8
 
@@ -251,7 +252,7 @@ class Demo:
                      ctl + ' show service Galera-RW-Service',
                      'lab/lab --dir %s kill 71      # then: start 71' % self.dir,
                      'lab/lab --dir %s freeze 72    # then: thaw 72' % self.dir,
-                     'tail -f %s' % self.log):
+                     'tail -f %s' % self.log_files()[-1]):
             say('  ' + line)
         try:
             input('\nEnter ends the demo. ')
@@ -325,18 +326,21 @@ class Demo:
         shutil.rmtree(self.dir, ignore_errors=True)
         return code
 
-    def show_log(self):
-        try:
-            with open(self.log, errors='replace') as f:
-                lines = f.readlines()
-        except OSError:
-            return
+    def log_files(self):
+        """What sealaned printed, and its log file if it writes one."""
+        found = [self.log]
         for path, _, names in os.walk(self.base):
-            for name in names:
-                if name == 'maxscale.log':
-                    with open(os.path.join(path, name), errors='replace') as f:
-                        lines += f.readlines()
-        print('\nEnd of the log of sealaned:\n' + ''.join(lines[-40:]), file=sys.stderr)
+            found += [os.path.join(path, n) for n in names if n == 'maxscale.log']
+        return found
+
+    def show_log(self):
+        lines = []
+        for path in self.log_files():
+            if os.path.exists(path):
+                with open(path, errors='replace') as f:
+                    lines += f.readlines()
+        if lines:
+            print('\nEnd of the log of sealaned:\n' + ''.join(lines[-40:]), file=sys.stderr)
 
 
 def main():

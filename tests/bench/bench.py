@@ -169,10 +169,14 @@ def classifier_bench():
     return ''
 
 
-def prepare(lab):
+def prepare(lab, work):
     node = lab.nodes[0]
     node.sql('CREATE DATABASE sbtest')
     call(sysbench(Target('node', node.ip, node.port), 'oltp_point_select', 1, 1, 'prepare'))
+    # sysbench --mysql-ssl takes these names from its working directory
+    for source, name in (('ca.pem', 'cacert.pem'), ('client.pem', 'client-cert.pem'),
+                         ('client.key', 'client-key.pem')):
+        shutil.copy(os.path.join(lab.dir, 'tls', source), os.path.join(work, name))
 
 
 def arguments():
@@ -204,7 +208,7 @@ def main():
     try:
         lab.up('galera3', guarded=True, use_tls=True,
                settings=['max_connections=6000', 'open_files_limit=30000', 'back_log=500'])
-        prepare(lab)
+        prepare(lab, work)
         for name in names:
             targets.append(MAKERS[name](lab, work))
         scenarios = QUICK if a.quick else SCENARIOS

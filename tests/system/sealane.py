@@ -14,10 +14,15 @@ from lab import net
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SEALANED = os.environ.get('SEALANED', os.path.join(ROOT, 'bin', 'sealaned'))
-SEALANECTL = os.environ.get('SEALANECTL', os.path.join(ROOT, 'bin', 'sealanectl'))
+SEALANED = os.path.abspath(os.environ.get('SEALANED') or os.path.join(ROOT, 'bin', 'sealaned'))
+SEALANECTL = os.path.abspath(os.environ.get('SEALANECTL')
+                             or os.path.join(ROOT, 'bin', 'sealanectl'))
 REPORTS = re.compile(r'(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|'
                      r'WARNING: ThreadSanitizer|assertion .*failed)', re.I)
+
+
+class Dead(AssertionError):
+    """The daemon ended: no use to wait any longer."""
 
 
 def wait_until(test, deadline_s, what):
@@ -30,7 +35,7 @@ def wait_until(test, deadline_s, what):
             if value:
                 return value
             last = value
-        except AssertionError:
+        except Dead:
             raise
         except Exception as e:                   # a server that is away is a reason to wait
             last = e
@@ -110,8 +115,8 @@ class Sealane:
         return self
 
     def answering(self):
-        assert self.process.poll() is None, \
-            'sealaned ended with %s:\n%s' % (self.process.returncode, self.tail())
+        if self.process.poll() is not None:
+            raise Dead('sealaned ended with %s:\n%s' % (self.process.returncode, self.tail()))
         return self.get('/servers') is not None
 
     def stop(self, deadline_s=10):

@@ -40,7 +40,8 @@ static bool decide_command(uint8_t command, enum rws_target *ret)
 /* What must reach every server. A write in the same statement wins (it is for the primary alone). */
 static bool is_for_all(const struct rws_facts *f)
 {
-    if (f->is_multi || (f->type & SL_SQL_WRITE)) {
+    /* SET @v = NEXTVAL(s) must be worked out once. */
+    if (f->is_multi || (f->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ))) {
         return false;
     }
     if (f->type & (SL_SQL_PREPARE | SL_SQL_DEALLOCATE | SL_SQL_AUTOCOMMIT_ON |

@@ -135,7 +135,7 @@ static bool remember(struct sl_backend *b, uint32_t slot, uint32_t id)
 void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply, uint32_t tag)
 {
     uint32_t slot = (tag & (SLOT_MAX - 1)) + 1;
-    if (reply->kind != SL_REPLY_KIND_OK) {
+    if (reply->kind == SL_REPLY_KIND_ERR) {
         return;
     }
     bool is_current = slot <= r->stmt_capacity && r->stmts[slot - 1].in_use &&

@@ -6,6 +6,7 @@
  * the server, 2000-2999 from the connector (errmsg.h).
  */
 #include <errmsg.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -104,6 +105,8 @@ static int apply_tls(MYSQL *mysql, const struct sl_dbc_config *config, struct sl
     }
     /* Given a CA, the connector verifies the chain; it must not when verification is off. */
     bool verify = config->tls_verify_peer || config->tls_verify_host;
+    /* Without any CA it verifies nothing: name the system's store. */
+    bool by_system = verify && (config->tls_ca == NULL || config->tls_ca[0] == '\0');
     const struct {
         enum mysql_option option;
         const char *value;
@@ -111,6 +114,7 @@ static int apply_tls(MYSQL *mysql, const struct sl_dbc_config *config, struct sl
         {MYSQL_OPT_SSL_KEY, config->tls_key},
         {MYSQL_OPT_SSL_CERT, config->tls_cert},
         {MYSQL_OPT_SSL_CA, verify ? config->tls_ca : NULL},
+        {MYSQL_OPT_SSL_CAPATH, by_system ? X509_get_default_cert_dir() : NULL},
         {MYSQL_OPT_SSL_CIPHER, config->tls_cipher},
         {MARIADB_OPT_TLS_VERSION, versions},
     };

@@ -82,7 +82,8 @@ static void ask_setting(struct sl_dbc *dbc)
 
 static void answer(const struct sl_accounts *a, char *const *argv, char *line)
 {
-    char *field[6] = {"", "", "", "", "", ""};
+    char none[] = "";
+    char *field[6] = {none, none, none, none, none, none};
     char server[512];
     char *rest = line;
     for (unsigned i = 0; i < SL_ARRAY_LEN(field) && rest != NULL; i++) {

@@ -21,9 +21,9 @@ static char cert_dir[64];
 
 static inline const char *cert_path(const char *name)
 {
-    static char paths[8][128];
+    static char paths[64][128];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof(paths[0]), "%s/%s", cert_dir, name);
     return path;
 }

@@ -214,6 +214,9 @@ static void test_unix_socket(void **state)
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(sl_listener_socket_start(s, i, loops[i], on_accept, &d, &err), SL_OK);
     }
+    sl_loop_turn(loops[0], 100); /* the client that looked whether the file is stale */
+    assert_int_equal(d.accepted, 1);
+    door_close(&d);
     for (int i = 0; i < 10; i++) {
         int fd = connect_unix(path);
         assert_true(fd >= 0);

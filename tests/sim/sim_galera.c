@@ -35,6 +35,8 @@ struct sim {
     unsigned stale_ticks[MODEL_NODES_MAX];
     uint64_t older_since_ms[MODEL_NODES_MAX]; /* shows an older view than somebody else */
     bool was_joined[MODEL_NODES_MAX];
+    int64_t last_seen_view[MODEL_NODES_MAX]; /* what the node showed last; 0 = it was gone or outside since */
+    int64_t newest_living_view;
     unsigned tick;
     bool is_verbose;
     bool has_failed;
@@ -164,6 +166,7 @@ static void restart_manager(struct sim *s)
     bool has_journal = model_chance(&s->w, 50);
     int master = s->last_master;
     sl_galera_memory_init(&s->memory);
+    s->newest_living_view = 0;
     s->memory.master = has_journal ? master : -1;
     s->last_master = has_journal ? master : -1;
     for (unsigned i = 0; i < s->monitored; i++) {
@@ -283,10 +286,29 @@ static void check_stale(struct sim *s)
     }
 }
 
+/* A node that never left its view gains nothing by it once a newer one was the cluster, even if nobody else is left. */
+static void check_past(struct sim *s)
+{
+    for (unsigned i = 0; i < s->monitored; i++) {
+        const struct sl_galera_observation *o = &s->obs[i];
+        bool is_same = o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 && o->conf_id == s->last_seen_view[i];
+        if (is_same && !s->was_joined[i] && s->plan.node[i].is_joined && o->conf_id < s->newest_living_view &&
+            model_is_excluded(&s->w, i)) {
+            fail(s, "node %u gained a role with a view of the past", i);
+        }
+        if (o->answer != SL_GALERA_NO_ANSWER) {
+            s->last_seen_view[i] = o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 ? o->conf_id : 0;
+        }
+    }
+    if (s->plan.conf_id > s->newest_living_view) {
+        s->newest_living_view = s->plan.conf_id;
+    }
+}
+
 /* A member whose view is current, or late by less than the confirmation, keeps what it has: no flapping on view changes. */
 static void check_steady(struct sim *s)
 {
-    int64_t newest = newest_view(s);
+    int64_t newest = newest_view(s) > s->newest_living_view ? newest_view(s) : s->newest_living_view;
     for (unsigned i = 0; i < s->monitored; i++) {
         bool is_older = s->obs[i].conf_id < newest;
         if (!is_older || !is_claiming(s, i)) {
@@ -366,6 +388,7 @@ static void tick(struct sim *s)
     }
     check_roles(s);
     check_stale(s);
+    check_past(s);
     check_steady(s);
     check_master_moves(s);
     s->has_clock_stepped = false;

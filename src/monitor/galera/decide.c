@@ -43,12 +43,6 @@ struct look {
     struct sl_galera_plan *plan;
 };
 
-struct view {
-    int64_t conf_id;
-    int64_t size;        /* as its members say */
-    int64_t supporters;  /* nodes that say so */
-};
-
 /* What the living view tells about a node outside it. */
 enum membership { IS_OUT, IS_IN, IS_UNKNOWN };
 
@@ -139,7 +133,8 @@ static void find_cluster(struct look *l)
             memcpy(best_score, score, sizeof(score));
         }
     }
-    if (l->plan->uuid[0]) {
+    if (l->plan->uuid[0] && strcmp(l->memory->uuid, l->plan->uuid) != 0) {
+        memset(&l->memory->view, 0, sizeof(l->memory->view)); /* another cluster counts from anew */
         memcpy(l->memory->uuid, l->plan->uuid, sizeof(l->memory->uuid));
     }
 }
@@ -151,10 +146,11 @@ static bool is_in_cluster(const struct look *l, unsigned i)
 
 /* ---- 2. the living view ---- */
 
-static bool is_in_view(const struct look *l, unsigned i, const struct view *v)
+static bool is_in_view(const struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
-    return is_in_cluster(l, i) && has_view(o) && o->conf_id == v->conf_id && o->cluster_size == v->size;
+    return is_in_cluster(l, i) && has_view(o) && !l->memory->node[i].is_past && o->conf_id == v->conf_id &&
+           o->cluster_size == v->size;
 }
 
 /* ---- member lists: wsrep_incoming_addresses, one entry per member in index order ---- */
@@ -186,7 +182,7 @@ static int64_t count_entries(const char *list, const char *wanted, size_t wanted
 
 /* Is the node listed as a member by somebody in the living view? Its identity is the entry that its own list has at its
  * own index; it must be unique there ("AUTO" and forwarded ports may repeat). */
-static enum membership is_listed(const struct look *l, unsigned i, const struct view *v)
+static enum membership is_listed(const struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
     const char *me;
@@ -214,7 +210,7 @@ static enum membership is_listed(const struct look *l, unsigned i, const struct 
 /* Could `newer` have come out of `older` by quorum, that is, can it hold more than half of its members? Members in common can
  * only be: supporters of `older` that are not seen in `newer` yet, nodes seen in `newer` that `older` does not show, and
  * nodes that are seen in neither. */
-static bool can_descend(const struct view *newer, const struct view *older)
+static bool can_descend(const struct sl_galera_view *newer, const struct sl_galera_view *older)
 {
     int64_t unseen_newer = SL_MAX(newer->size - newer->supporters, 0);
     int64_t unseen_older = SL_MAX(older->size - older->supporters, 0);
@@ -225,7 +221,7 @@ static bool can_descend(const struct view *newer, const struct view *older)
 }
 
 /* Do the supporters of `older` count a node as theirs that is in `newer` by now? Then `older` is the past for sure. */
-static enum membership counts_as_its_own(const struct look *l, const struct view *older, const struct view *newer)
+static enum membership counts_as_its_own(const struct look *l, const struct sl_galera_view *older, const struct sl_galera_view *newer)
 {
     enum membership result = IS_UNKNOWN;
     for (unsigned i = 0; i < l->count; i++) {
@@ -238,7 +234,7 @@ static enum membership counts_as_its_own(const struct look *l, const struct view
     return result;
 }
 
-static bool is_successor(const struct look *l, const struct view *newer, const struct view *older)
+static bool is_successor(const struct look *l, const struct sl_galera_view *newer, const struct sl_galera_view *older)
 {
     switch (counts_as_its_own(l, older, newer)) {
     case IS_IN:
@@ -252,7 +248,7 @@ static bool is_successor(const struct look *l, const struct view *newer, const s
 }
 
 /* `a` lives and `b` is its past, or a piece split off. */
-static bool supersedes(const struct look *l, const struct view *a, const struct view *b)
+static bool supersedes(const struct look *l, const struct sl_galera_view *a, const struct sl_galera_view *b)
 {
     bool is_newer = a->conf_id > b->conf_id;
     if (a->conf_id != b->conf_id && is_successor(l, is_newer ? a : b, is_newer ? b : a)) {
@@ -266,23 +262,88 @@ static bool supersedes(const struct look *l, const struct view *a, const struct 
     return a->conf_id != b->conf_id ? is_newer : a->size > b->size;
 }
 
-static struct view view_of(const struct look *l, unsigned i)
+/* Time since `since_ms`; a clock that went back counts as no time. */
+static uint64_t elapsed_ms(const struct look *l, uint64_t since_ms)
 {
-    struct view v = {l->obs[i].conf_id, l->obs[i].cluster_size, 0};
+    return l->now_ms > since_ms ? l->now_ms - since_ms : 0;
+}
+
+/* Gone, or a member of no Primary component? A node that does not answer is neither. */
+static bool is_outside(const struct look *l, unsigned i)
+{
+    const struct sl_galera_observation *o = &l->obs[i];
+    return o->answer == SL_GALERA_UNREACHABLE ||
+           (o->answer == SL_GALERA_ANSWERED && (!is_in_cluster(l, i) || !has_view(o)));
+}
+
+/* A thawed node may be the only one left that claims to be Primary, when those who went on without it fell apart. It is
+ * measured by the living view that was seen last. */
+static bool is_of_the_past(struct look *l, unsigned i)
+{
+    const struct sl_galera_observation *o = &l->obs[i];
+    const struct sl_galera_view *last = &l->memory->view;
+    struct sl_galera_node_memory *mem = &l->memory->node[i];
+    if (!is_in_cluster(l, i) || !has_view(o) || last->supporters == 0 || o->conf_id >= last->conf_id || mem->was_outside) {
+        mem->past_looks = 0;
+        return false;
+    }
+    struct sl_galera_view mine = {o->conf_id, o->cluster_size, 0};
+    for (unsigned k = 0; k < l->count; k++) {
+        mine.supporters += is_in_cluster(l, k) && has_view(&l->obs[k]) && l->obs[k].conf_id == mine.conf_id &&
+                           l->obs[k].cluster_size == mine.size;
+    }
+    if (mem->past_looks++ == 0) {
+        mem->past_since_ms = l->now_ms;
+    }
+    /* As in is_successor, without lists: those who could tell are gone. */
+    bool is_ancestor = can_descend(last, &mine) || mine.size - mine.supporters >= last->supporters;
+    bool is_believed = mem->past_looks > SL_GALERA_PAST_LOOKS && elapsed_ms(l, mem->past_since_ms) >= SL_GALERA_PAST_MS;
+    return is_ancestor && !is_believed;
+}
+
+static void find_past(struct look *l)
+{
+    for (unsigned i = 0; i < l->count; i++) {
+        l->memory->node[i].was_outside = l->memory->node[i].was_outside || is_outside(l, i);
+        l->memory->node[i].is_past = false;
+    }
+    for (unsigned i = 0; i < l->count; i++) {
+        l->memory->node[i].is_past = is_of_the_past(l, i);
+    }
+}
+
+/* Who shows an older view later is believed only if it was outside in between, so that it entered that view since. */
+static void remember_view(struct look *l, const struct sl_galera_view *v)
+{
+    if (v->supporters == 0) {
+        return;
+    }
+    struct sl_galera_view *last = &l->memory->view;
+    bool is_same = last->conf_id == v->conf_id && last->size == v->size;
+    int64_t supporters = is_same ? SL_MAX(last->supporters, v->supporters) : v->supporters;
+    *last = (struct sl_galera_view){v->conf_id, v->size, supporters};
+    for (unsigned i = 0; i < l->count && !is_same; i++) {
+        l->memory->node[i].was_outside = is_outside(l, i);
+    }
+}
+
+static struct sl_galera_view view_of(const struct look *l, unsigned i)
+{
+    struct sl_galera_view v = {l->obs[i].conf_id, l->obs[i].cluster_size, 0};
     for (unsigned k = 0; k < l->count; k++) {
         v.supporters += is_in_view(l, k, &v);
     }
     return v;
 }
 
-static struct view find_view(const struct look *l)
+static struct sl_galera_view find_view(const struct look *l)
 {
-    struct view best = {-1, -1, 0};
+    struct sl_galera_view best = {-1, -1, 0};
     for (unsigned i = 0; i < l->count; i++) {
-        if (!is_in_cluster(l, i) || !has_view(&l->obs[i])) {
+        if (!is_in_cluster(l, i) || !has_view(&l->obs[i]) || l->memory->node[i].is_past) {
             continue;
         }
-        struct view v = view_of(l, i);
+        struct sl_galera_view v = view_of(l, i);
         bool is_same = v.conf_id == best.conf_id && v.size == best.size;
         if (best.supporters == 0 || (!is_same && supersedes(l, &v, &best))) {
             best = v;
@@ -293,7 +354,7 @@ static struct view find_view(const struct look *l)
     return best;
 }
 
-static enum membership membership_of(const struct look *l, unsigned i, const struct view *v)
+static enum membership membership_of(const struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     /* All its members were seen, and this node is not among them. */
     return v->supporters >= v->size ? IS_OUT : is_listed(l, i, v);
@@ -340,19 +401,16 @@ static enum sl_galera_reason own_claim(const struct look *l, const struct sl_gal
     return SL_GALERA_WHY_SYNCED;
 }
 
-/* Time since `since_ms`; a clock that went back counts as no time. */
-static uint64_t elapsed_ms(const struct look *l, uint64_t since_ms)
-{
-    return l->now_ms > since_ms ? l->now_ms - since_ms : 0;
-}
-
 /* D4: the node claims to be fit but is outside the living view. May it keep what it has a little longer? */
-static void judge_outsider(struct look *l, unsigned i, const struct view *v)
+static void judge_outsider(struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
     struct sl_galera_node_memory *mem = &l->memory->node[i];
     struct sl_galera_node_plan *n = &l->plan->node[i];
     enum membership m = membership_of(l, i, v);
+    if (l->plan->conf_id < 0) {
+        m = mem->was_joined ? IS_IN : IS_OUT; /* those who could tell are gone: a member that lags, or the past */
+    }
     if (mem->suspect_looks == 0) {
         mem->suspect_since_ms = l->now_ms;
     }
@@ -374,7 +432,7 @@ static void judge_outsider(struct look *l, unsigned i, const struct view *v)
              (long long)o->conf_id, (long long)o->cluster_size, (long long)v->conf_id, (long long)v->size);
 }
 
-static void judge_node(struct look *l, unsigned i, const struct view *v)
+static void judge_node(struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
     struct sl_galera_node_plan *n = &l->plan->node[i];
@@ -394,7 +452,7 @@ static void judge_node(struct look *l, unsigned i, const struct view *v)
     l->memory->node[i].suspect_looks = 0;
 }
 
-static void judge_nodes(struct look *l, const struct view *v)
+static void judge_nodes(struct look *l, const struct sl_galera_view *v)
 {
     for (unsigned i = 0; i < l->count; i++) {
         judge_node(l, i, v);
@@ -611,8 +669,10 @@ void sl_galera_decide(const struct sl_galera_config *config, struct sl_galera_me
     memset(ret, 0, sizeof(*ret));
     struct look l = {config, memory, obs, count, now_ms, ret};
     find_cluster(&l);
-    struct view v = find_view(&l);
-    judge_nodes(&l, &v);
+    find_past(&l);
+    struct sl_galera_view v = find_view(&l);
+    judge_nodes(&l, v.supporters > 0 ? &v : &memory->view);
+    remember_view(&l, &v);
     give_roles(&l);
     find_replicas(&l);
     for (unsigned i = 0; i < count; i++) {

@@ -18,6 +18,8 @@ enum {
     SL_GALERA_TEXT_MAX = 160,
     SL_GALERA_CONFIRM_MS = 500,     /* an older view without proof is believed stale after this, and two looks */
     SL_GALERA_LAG_GRACE_MS = 5000,  /* a known member may be behind a view change for so long */
+    SL_GALERA_PAST_MS = 60000,      /* nobody goes on claiming a dead view for so long ... */
+    SL_GALERA_PAST_LOOKS = 20,      /* ... and so many looks (clocks may jump) */
     SL_GALERA_SLOW_ANSWER_MS = 1000 /* an answer that took longer may be older than the others: look again */
 };
 
@@ -72,8 +74,18 @@ struct sl_galera_config {
 struct sl_galera_memory {
     int master;                   /* index of the Master, -1 none */
     char uuid[40];                /* of the cluster, "" unknown */
+    /* The living view that was seen last, with the nodes seen in it; 0 supporters: none yet. */
+    struct sl_galera_view {
+        int64_t conf_id;
+        int64_t size;        /* as its members say */
+        int64_t supporters;  /* nodes that say so */
+    } view;
     struct sl_galera_node_memory {
         bool was_joined;
+        bool was_outside;          /* since `view` was first seen: it was gone, or in no Primary component */
+        bool is_past;              /* its view is older than `view`, and it did not enter it since */
+        uint64_t past_since_ms;
+        unsigned past_looks;
         uint64_t suspect_since_ms; /* its view has been older than the cluster's since then */
         unsigned suspect_looks;    /* so many looks in a row; 0 = not suspect */
     } node[SL_GALERA_NODES_MAX];

@@ -327,6 +327,37 @@ static void test_stale_majority_loses(void **state)
     assert_false(plan.node[0].is_joined || plan.node[1].is_joined);
 }
 
+/* Seen on real servers: 0 is frozen, 1 and 2 go on, 1 is killed, 2 falls out of the Primary component, 0 thaws. It is the
+ * only one that claims to be Primary, with a view of the past. */
+static void test_last_claimant_with_an_old_view(void **state)
+{
+    healthy(3);
+    struct sl_galera_observation old = obs[0];
+    look();
+    silent(0);
+    later(5000);
+    set_view(1, 8, 2, 0, "10.0.0.1:3306,10.0.0.2:3306");
+    set_view(2, 8, 2, 1, "10.0.0.1:3306,10.0.0.2:3306");
+    later(2000);
+    obs[1].answer = SL_GALERA_UNREACHABLE;
+    later(100);
+    set_non_primary(2);
+    obs[0] = old;
+    later(2000);
+    assert_int_equal(plan.master, -1);
+    assert_int_equal(plan.node[0].reason, SL_GALERA_WHY_EXCLUDED);
+    assert_non_null(strstr(plan.node[0].why, "view 8 of 2"));
+    later(2000);
+    assert_int_equal(plan.master, -1);
+    /* it notices, and the admin bootstraps it: a view it entered since */
+    set_non_primary(0);
+    later(2000);
+    obs[0] = old;
+    set_view(0, 1, 1, 0, "10.0.0.0:3306");
+    later(2000);
+    assert_int_equal(plan.master, 0);
+}
+
 static void test_foreign_cluster(void **state)
 {
     healthy(3);
@@ -577,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_catching_up_is_bounded),
         cmocka_unit_test(test_lone_bootstrapped_node_loses),
         cmocka_unit_test(test_stale_majority_loses),
+        cmocka_unit_test(test_last_claimant_with_an_old_view),
         cmocka_unit_test(test_foreign_cluster),
         cmocka_unit_test(test_read_only_is_last_choice),
         cmocka_unit_test(test_maintenance_and_drain),

@@ -39,6 +39,9 @@ struct sl_router_ops {
     /* ... and ends what it has on this worker: the loop has stopped, two more turns follow. On the worker's thread. May be NULL. */
     void (*worker_end)(struct sl_service *service, struct sl_worker *worker);
 
+    /* Some server's status changed: for routers that keep their own list of connections. On the worker's thread. May be NULL. */
+    void (*on_worker_topology)(struct sl_service *service, struct sl_worker *worker);
+
     /* The client is authenticated. SL_OK: the session lives; else it is refused with the error text. */
     int (*session_open)(struct sl_session *s, struct sl_err *err);
     void (*session_close)(struct sl_session *s);

@@ -224,6 +224,7 @@ void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
     }
     s->listener = l;
     s->peer = *peer;
+    s->sql_mode_bits = l->settings.sql_mode == SL_CONF_SQL_MODE_ORACLE ? SL_SQL_ORACLE : 0;
     s->live_conns = 1;
     count_client(s);
     sl_conn_init(&s->client, w->loop, &client_conn_ops);
@@ -565,6 +566,19 @@ static bool is_client_idle_over(const struct sl_session *s, uint64_t now_ms)
     return limit > 0 && !s->busy && !s->held && now_ms - s->active_ms > (uint64_t)limit;
 }
 
+/* net_write_timeout: the client has not taken a byte of its output for so long. */
+static bool is_client_stuck(struct sl_session *s, uint64_t now_ms)
+{
+    int64_t limit = s->service->settings.net_write_timeout;
+    size_t pending = sl_conn_pending(&s->client);
+    if (limit <= 0 || pending == 0 || pending != s->stuck_bytes) {
+        s->stuck_bytes = pending;
+        s->stuck_since_ms = now_ms;
+        return false;
+    }
+    return now_ms - s->stuck_since_ms > (uint64_t)limit;
+}
+
 /* COM_PING on connections that rest while the client is about, so that the servers' wait_timeout does not cut them. */
 static void keep_alive(struct sl_session *s, uint64_t now_ms)
 {
@@ -609,6 +623,12 @@ void sl_session_sweep(struct sl_session *s, uint64_t now_ms)
                            s->client_user ? s->client_user : "",
                            (long long)s->service->settings.wait_timeout / 1000);
             sl_session_close(s, "wait_timeout");
+        } else if (is_client_stuck(s, now_ms)) {
+            sl_log_warning("Session of '%s' takes no data for more than %lld s (net_write_timeout)",
+                           s->client_user ? s->client_user : "",
+                           (long long)s->service->settings.net_write_timeout / 1000);
+            sl_conn_close(&s->client, false);
+            sl_session_close(s, "net_write_timeout");
         } else {
             check_backends(s, now_ms);
         }

@@ -101,6 +101,8 @@ struct sl_session {
     int64_t connected_s;
     uint64_t active_ms;               /* last activity of the client */
     uint64_t step_since_ms;
+    uint64_t stuck_since_ms;          /* net_write_timeout: output has been this long since then */
+    size_t stuck_bytes;
     uint64_t bytes_moved;
     struct sl_list waiting_node;      /* auth: on the worker's list while waiting for accounts */
     uint32_t live_conns;              /* not yet released: client + backends */

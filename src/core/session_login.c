@@ -345,9 +345,6 @@ static void *look_up_name(void *arg)
 static bool wait_for_name(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
-    if (l->has_name || s->worker->core->config->global.skip_name_resolve) {
-        return false;
-    }
     l->has_name = true;
     struct wake *w = new_wake(s);
     if (!w || atomic_fetch_add(&name_lookups, 1) >= NAME_LOOKUPS_MAX) {
@@ -401,11 +398,12 @@ static enum sl_account_verdict look_up(struct sl_session *s, const struct sl_acc
     struct sl_account_query q = {
         .user = l->user,
         .client = &s->peer,
-        .host_name = l->host_name[0] ? l->host_name : NULL,
+        .host_name = l->has_name ? l->host_name : NULL,
         .database = l->database,
         .match_host = s->listener->match_host,
         .allow_root = s->service->settings.enable_root_user,
         .client_has_tls = sl_conn_is_secure(&s->client),
+        .skip_name_resolve = s->worker->core->config->global.skip_name_resolve,
         .lower_case_table_names = s->listener->lower_case_table_names,
     };
     *ret = NULL;
@@ -424,7 +422,7 @@ static void begin(struct sl_session *s)
         if (wait_for_name(s)) {
             return;
         }
-        verdict = SL_ACCOUNT_UNKNOWN;
+        verdict = look_up(s, &account); /* it has no name */
     }
     bool may_be_stale = verdict == SL_ACCOUNT_UNKNOWN || verdict == SL_ACCOUNT_NO_DATABASE ||
                         verdict == SL_ACCOUNT_DB_DENIED;

@@ -132,8 +132,13 @@ static void finish(struct sl_backend *b, bool was_swallowed)
         measure(b);
         if (!was_swallowed) {
             learn(b);
+            bool is_fatal = b->reply.kind == SL_REPLY_KIND_ERR &&
+                            b->reply.error_code == SL_ER_NET_PACKET_TOO_LARGE;
             s->ops->on_reply(s, b, &b->reply, e.purpose);
             sl_session_command_done(s);
+            if (is_fatal) {
+                sl_session_close(s, "packet bigger than max_allowed_packet"); /* as the server does */
+            }
         }
     } else {
         s->ops->on_reply(s, b, &b->reply, e.purpose);

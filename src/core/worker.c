@@ -39,6 +39,13 @@ static void topology(struct sl_message *m, struct sl_loop *loop)
 {
     struct sl_worker *w = SL_CONTAINER_OF(m, struct sl_worker, topology_message);
     atomic_store(&w->topology_pending, false);
+    struct sl_core *core = w->core;
+    /* The last messages run when the services are gone. */
+    for (unsigned i = 0; !atomic_load(&core->is_stopping) && i < core->service_count; i++) {
+        if (core->services[i]->ops->on_worker_topology) {
+            core->services[i]->ops->on_worker_topology(core->services[i], w);
+        }
+    }
     SL_LIST_FOR_EACH(node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (s->step == SL_SESSION_READY && s->ops->on_topology) {

@@ -570,6 +570,10 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
     }
     if (rq->command == SL_COM_QUERY) {
         s->allows_infile = (p.info.type & SL_SQL_LOAD_LOCAL) || p.info.is_multi;
+        if (p.info.set_sql_mode != 0) {
+            s->sql_mode_bits = (uint8_t)((s->sql_mode_bits & ~SL_SQL_ORACLE) |
+                                         (p.info.set_sql_mode == 1 ? SL_SQL_ORACLE : 0));
+        }
     }
     enum rws_target target = decide(r, rq, &p);
     if (!rq->is_whole && target == RWS_TARGET_ALL) {

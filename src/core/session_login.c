@@ -497,6 +497,7 @@ static void response(struct sl_session *s, const uint8_t *payload, size_t len, u
     }
     s->capabilities = sl_capabilities_agree(s->capabilities, r.capabilities);
     s->multi_statements = s->capabilities & SL_CAP_MULTI_STATEMENTS;
+    s->sql_mode_bits |= s->capabilities & SL_CAP_IGNORE_SPACE ? SL_SQL_IGNORE_SPACE : 0;
     s->client_max_packet = r.max_packet;
     s->collation = r.collation;
     keep_attributes(s, r.attributes);

@@ -96,6 +96,7 @@ struct rws {
     struct sl_map temp_tables; /* "db.table" */
     uint8_t *next_trx;        /* SET TRANSACTION packet */
     uint32_t next_trx_len;
+    uint64_t synced_ms;       /* adaptive routing: when the samples were folded in last */
     struct rws_samples *samples; /* [server_count], adaptive routing only */
 };
 

@@ -362,8 +362,9 @@ static void client_released(struct sl_conn *c)
 static void server_released(struct sl_conn *c)
 {
     struct sl_tcp_relay *r = of_server(c);
-    released(r);
-    if (r->live > 0 && r->step == SL_TCP_RETRYING) {
+    bool must_retry = r->step == SL_TCP_RETRYING;
+    released(r); /* may free it, but not then */
+    if (must_retry) {
         connect_next(r);
     }
 }

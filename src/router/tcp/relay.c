@@ -2,8 +2,9 @@
 /*
  * Router tcp: one client connection and its server connection.
  *
- *   accept -> (HEADER) -> CONNECTING <-> RETRYING     OPEN: bytes both ways -> ENDED -> released
- *                             \---------------------->/
+ *   accept -> (HEADER) -> CONNECTING -> OPEN: bytes both ways -> ENDED -> released
+ *                          |  ^           |
+ *                         RETRYING <------/ not a byte went yet
  *
  * The client is paused until a server is connected: what it sends early stays in the kernel, so another server can be
  * tried without losing a byte. Afterwards each side is paused while the other's output is full. A FIN is passed on when
@@ -29,6 +30,7 @@
 #define AFTER_SERVER_FIN_MS 10000
 
 static void end(struct sl_tcp_relay *r, char cause, char phase, bool flush);
+static size_t take_header(struct sl_tcp_relay *r, const uint8_t *data, size_t len);
 static void connect_next(struct sl_tcp_relay *r);
 
 static inline struct sl_tcp_relay *of_client(struct sl_conn *c)
@@ -210,6 +212,9 @@ static size_t server_data(struct sl_conn *c, const uint8_t *data, size_t len)
 static size_t client_data(struct sl_conn *c, const uint8_t *data, size_t len)
 {
     struct sl_tcp_relay *r = of_client(c);
+    if (r->step == SL_TCP_HEADER) {
+        return take_header(r, data, len);
+    }
     r->bytes_up += len;
     r->active_ms = sl_loop_now_ms(c->loop);
     sl_count(&r->owner->bytes_to_servers, len);
@@ -444,6 +449,14 @@ static void connect_next(struct sl_tcp_relay *r)
     send_proxy_header(r);
 }
 
+/* From now on the client waits for a server. */
+static void begin(struct sl_tcp_relay *r)
+{
+    sl_timer_stop(&r->timer);
+    sl_conn_pause(&r->client);
+    connect_next(r);
+}
+
 /* ---- time ---- */
 
 static void check_idle(struct sl_tcp_relay *r)
@@ -469,8 +482,8 @@ static void on_timer(struct sl_timer *t, struct sl_loop *loop)
         start_retry(r, 's', "timed out");
     } else if (r->step == SL_TCP_OPEN) {
         check_idle(r);
-    } else {
-        end(r, 'c', 'R', false);
+    } else if (r->step == SL_TCP_HEADER) {
+        begin(r); /* a header is allowed from this network, not demanded */
     }
 }
 
@@ -484,6 +497,27 @@ static void keep_address(union sl_tcp_address *to, const struct sockaddr_storage
     } else {
         to->any.sa_family = AF_UNIX;
     }
+}
+
+/* The client is another proxy and tells whom it speaks for. */
+static size_t take_header(struct sl_tcp_relay *r, const uint8_t *data, size_t len)
+{
+    struct sl_proxy_header h;
+    long n = sl_proxy_header_parse(data, len, &h);
+    if (n == SL_EAGAIN) {
+        return 0;
+    }
+    if (n < 0) {
+        sl_log_warning("Service '%s': malformed PROXY header", service_of(r)->name);
+        end(r, 'P', 'R', false);
+        return len;
+    }
+    if (n > 0 && h.has_address) {
+        keep_address(&r->peer, &h.source);
+        keep_address(&r->local, &h.destination);
+    }
+    begin(r);
+    return (size_t)n;
 }
 
 static bool is_over_limit(const struct sl_service *s)
@@ -525,8 +559,12 @@ void sl_tcp_relay_accept(struct sl_tcp_worker *tw, struct sl_listener *listener,
     r->live = 1;
     sl_list_append(&tw->relays, &r->node);
     count_client(r);
-    sl_conn_pause(&r->client);
-    connect_next(r);
+    if (listener && listener->proxy_networks && sl_proxy_networks_match(listener->proxy_networks, peer)) {
+        r->step = SL_TCP_HEADER;
+        sl_timer_start(tw->worker->loop, &r->timer, (uint64_t)tw->instance->settings->connect_timeout);
+    } else {
+        begin(r);
+    }
 }
 
 /* ---- all of a worker ---- */

@@ -152,9 +152,9 @@ void sl_tcplog_render(const struct sl_tcplog *l, char *out, size_t size);
 /* ---- relay.c ---- */
 
 enum sl_tcp_step {
-    SL_TCP_HEADER,     /* waiting for the client's PROXY header */
+    SL_TCP_HEADER, /* the client may be a proxy and send a header */
     SL_TCP_CONNECTING,
-    SL_TCP_RETRYING,   /* the failed connection is being released, the next server follows */
+    SL_TCP_RETRYING, /* the failed connection is being released, the next server follows */
     SL_TCP_OPEN,
     SL_TCP_ENDED
 };

@@ -29,6 +29,7 @@ struct world {
     struct sl_monitor *monitors[1];
     struct sl_tcp_instance *instance;
     struct sl_tcp_worker *tw;
+    struct sl_listener *listener; /* of the clients; NULL as a rule */
     int listening[HOSTS];
 };
 
@@ -169,7 +170,7 @@ static inline int world_client(struct world *w)
     assert_int_equal(getpeername(fds[1], (struct sockaddr *)&peer, &len), 0);
     len = sizeof local;
     assert_int_equal(getsockname(fds[1], (struct sockaddr *)&local, &len), 0);
-    sl_tcp_relay_accept(w->tw, NULL, fds[1], &peer, &local);
+    sl_tcp_relay_accept(w->tw, w->listener, fds[1], &peer, &local);
     return fds[0];
 }
 

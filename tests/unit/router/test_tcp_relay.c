@@ -420,6 +420,43 @@ static void test_proxy_headers(void **state)
     }
 }
 
+/* The client is a proxy: its header is taken off and the address in it is passed on. */
+static void test_header_of_a_proxy(void **state)
+{
+    struct world *w = world_new(state, true);
+    struct sl_listener listener = {.name = (char *)"front", .service = &w->service};
+    struct sl_err err = SL_ERR_INIT;
+    assert_int_equal(sl_proxy_networks_parse("127.0.0.0/8", &listener.proxy_networks, &err), SL_OK);
+    w->settings.send_proxy = SL_TCP_PROXY_V1;
+    w->settings.connect_timeout = 200;
+    world_open(w);
+    w->listener = &listener;
+    static const char header[] = "PROXY TCP4 192.0.2.7 192.0.2.1 4711 3306\r\n";
+    int client = world_client(w);
+    send_text(client, "PROXY TCP4 192.0.2.7");
+    run_turns(w->worker.loop, 3);
+    assert_int_equal(sl_server_connections(w->servers[0]), 0);
+    send_text(client, " 192.0.2.1 4711 3306\r\nearly");
+    int server = world_server(w, 0);
+    expect_text(w, server, header);
+    expect_text(w, server, "early");
+    send_text(client, "later");
+    expect_text(w, server, "later");
+
+    int silent = world_client(w); /* waits for a greeting: gets its server when the time is over */
+    int second = world_server(w, 0);
+    int wrong = world_client(w);
+    send_text(wrong, "PROXY TCP4 nonsense\r\n");
+    expect_end(w, wrong);
+    close(wrong);
+    close(silent);
+    close(second);
+    close(client);
+    close(server);
+    world_free(w);
+    sl_proxy_networks_free(listener.proxy_networks);
+}
+
 static void test_end_of_worker(void **state)
 {
     struct world *w = world_new(state, true);
@@ -476,6 +513,7 @@ int main(void)
         TEST_IN_BOTH_MODES(test_idle_timeout),
         TEST_IN_BOTH_MODES(test_max_connections),
         TEST_IN_BOTH_MODES(test_proxy_headers),
+        TEST_IN_BOTH_MODES(test_header_of_a_proxy),
         TEST_IN_BOTH_MODES(test_end_of_worker),
         TEST_IN_BOTH_MODES(test_out_of_memory),
     };

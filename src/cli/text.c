@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <locale.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <wchar.h>
@@ -146,9 +147,11 @@ static size_t distance(const char *a, const char *b)
 const char *sl_cli_text_nearest(const char *word, const char *const *known)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) / 3 + 2; /* further away is no help */
+    size_t len = strlen(word);
+    size_t best_distance = SL_MAX(len / 3, 1) + 1; /* from here on it is no help */
     for (; *known != NULL; known++) {
-        size_t d = distance(word, *known);
+        bool is_start = len >= 3 && strncmp(word, *known, len) == 0;
+        size_t d = is_start ? 1 : distance(word, *known);
         if (d < best_distance) {
             best_distance = d;
             best = *known;

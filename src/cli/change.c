@@ -10,39 +10,6 @@
 #include "cli/command.h"
 #include "cli/text.h"
 
-static const char *const STATES[] = {"maintenance", "drain",   "master", "slave",
-                                     "running",     "synced",  NULL};
-
-static bool is_listed(const char *word, const char *const *list)
-{
-    for (; *list != NULL; list++) {
-        if (strcmp(word, *list) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Refuses words that are no states before anything is changed. */
-static int check_states(struct sl_cli_call *call)
-{
-    for (size_t i = 1; i < call->arg_count; i++) {
-        if (is_listed(call->args[i], STATES)) {
-            continue;
-        }
-        const char *nearest = sl_cli_text_nearest(call->args[i], STATES);
-        sl_cli_text_putf(call->error, "`%s` is no state of a server", call->args[i]);
-        if (nearest != NULL) {
-            sl_cli_text_putf(call->error, ", did you mean `%s`?", nearest);
-        } else {
-            sl_cli_text_put(call->error,
-                            "; expected maintenance, drain, master, slave, running or synced");
-        }
-        return SL_EINVAL;
-    }
-    return SL_OK;
-}
-
 static int send_and_put_ok(struct sl_cli_call *call, const char *method, const char *path,
                            json_t *body)
 {
@@ -53,20 +20,25 @@ static int send_and_put_ok(struct sl_cli_call *call, const char *method, const c
     return rc;
 }
 
-/* "set" or "clear", as the verb says; states in the order given. */
+/* "set" or "clear", as the verb says; states in the order given. The server knows which states there
+ * are. */
 static int change_server(struct sl_cli_call *call)
 {
-    int rc = check_states(call);
+    bool is_set = strcmp(call->command->verb, "set") == 0;
     char *server = sl_cli_call_path("servers", call->args[0]);
+    int rc = SL_OK;
     for (size_t i = 1; rc == SL_OK && i < call->arg_count; i++) {
-        bool is_forced = strcmp(call->args[i], "maintenance") == 0 &&
-                         strcmp(call->command->verb, "set") == 0 &&
+        const char *state = call->args[i];
+        bool is_forced = is_set && strcmp(state, "maintenance") == 0 &&
                          sl_cli_line_is_on(call->line, "force");
-        char *path = sl_xasprintf("%s/%s?state=%s%s", server, call->command->verb, call->args[i],
-                                  is_forced ? "&force=yes" : "");
+        struct sl_buf path = SL_BUF_INIT;
+        sl_cli_text_putf(&path, "%s/%s?state=", server, call->command->verb);
+        sl_cli_text_put_encoded(&path, state);
+        sl_cli_text_put(&path, is_forced ? "&force=yes" : "");
+        char *text = sl_cli_text_take(&path);
         sl_cli_text_put(call->out, i > 1 ? "," : "");
-        rc = send_and_put_ok(call, "PUT", path, NULL);
-        sl_free(path);
+        rc = send_and_put_ok(call, "PUT", text, NULL);
+        sl_free(text);
     }
     sl_free(server);
     return rc;

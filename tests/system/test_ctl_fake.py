@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sealanectl against a REST API made of files: streams, exit codes, failures of the network, several
+hosts, passwords, interactive mode.  Needs no servers and no daemon."""
+import base64
+import http.server
+import os
+import pty
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from sealane import SEALANECTL, ROOT
+
+DATA = os.path.join(ROOT, 'tests', 'unit', 'cli', 'data')
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def answer(self, code, body=b'', **headers):
+        self.send_response(code)
+        self.send_header('Content-Length', str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace('_', '-'), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def handle_any(self):
+        api = self.server.api
+        length = int(self.headers.get('Content-Length') or 0)
+        body = self.rfile.read(length).decode()
+        path = self.path[len('/v1/'):]
+        api.requests.append((self.command, path, body))
+        wanted = 'Basic ' + base64.b64encode(api.login.encode()).decode()
+        if self.headers.get('Authorization') != wanted:
+            return self.answer(401, b'{"errors": [{"detail": "Access denied"}]}')
+        if api.delay_s:
+            time.sleep(api.delay_s)
+        if api.garbage:
+            return self.answer(200, b'<html>')
+        if self.command != 'GET':
+            return self.answer(204, Mxs_Warning='static object') if path != 'servers/x/set?state=y' \
+                else self.answer(400, b'{"errors": [{"detail": "y is no state"}]}')
+        name = os.path.join(DATA, re.sub('[/?=]', '_', path) + '.json')
+        if path and not os.path.exists(name):
+            return self.answer(404)
+        return self.answer(200, open(name, 'rb').read() if path else b'')
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = handle_any
+
+    def log_message(self, *args):
+        pass
+
+
+class Api:
+    def __init__(self):
+        self.requests, self.login, self.delay_s, self.garbage = [], 'admin:mariadb', 0, False
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server.daemon_threads = True
+        self.server.api = self
+        self.host = '127.0.0.1:%d' % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def api():
+    fake = Api()
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    return tmp_path
+
+
+def ctl(*args, program=SEALANECTL, stdin=''):
+    return subprocess.run([program, *args], input=stdin, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=30)
+
+
+def expected(name):
+    with open(os.path.join(DATA, 'expected', name)) as f:
+        return f.read()
+
+
+def test_table_and_tsv(api, home):
+    p = ctl('-h', api.host, 'list', 'servers')
+    assert (p.returncode, p.stdout, p.stderr) == (0, expected('list_servers.txt'), '')
+    p = ctl('list', 'servers', '--tsv', '--hosts=' + api.host)
+    assert (p.returncode, p.stdout, p.stderr) == (0, expected('list_servers.tsv'), '')
+
+
+def test_quiet(api, home):
+    p = ctl('-q', '-h', api.host, 'list', 'servers')
+    assert (p.returncode, p.stdout, p.stderr) == (0, '', '')
+    p = ctl('-q', '-h', api.host, 'show', 'server', 'nosuch')
+    assert p.returncode == 1 and '404' in p.stderr
+
+
+def test_warning_is_for_terminals(api, home):
+    p = ctl('-h', api.host, 'rotate', 'logs')
+    assert (p.returncode, p.stdout, p.stderr) == (0, 'OK\n', '')
+    assert api.requests == [('POST', 'maxscale/logs/flush', '')]
+
+
+def test_errors(api, home):
+    p = ctl('-h', api.host, 'set', 'server', 'x', 'y')
+    assert p.returncode == 1 and p.stdout == ''
+    assert p.stderr == ('Error: Server at %s responded with 400 Bad Request to '
+                        '`PUT servers/x/set?state=y`\n{\n    "errors": [\n        {\n'
+                        '            "detail": "y is no state"\n        }\n    ]\n}\n' % api.host)
+    p = ctl('-h', api.host, 'show', 'server', 'nosuch')
+    assert p.stderr.endswith('404 Not Found to `GET servers/nosuch`\n')
+    p = ctl('-h', api.host, '-p', 'wrong', 'list', 'servers')
+    assert p.returncode == 1 and '401 Unauthorized' in p.stderr
+    api.garbage = True
+    p = ctl('-h', api.host, 'list', 'servers')
+    assert p.returncode == 1 and 'not JSON' in p.stderr
+
+
+def test_network_failures(api, home):
+    p = ctl('-h', '127.0.0.1:1', 'list', 'servers')
+    assert p.returncode == 1 and p.stderr.startswith('Error: Could not connect to 127.0.0.1:1')
+    api.delay_s = 2
+    p = ctl('-h', api.host, '-t', '100ms', 'list', 'servers')
+    assert p.returncode == 1 and 'timed out after 100 ms' in p.stderr
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        threading.Thread(target=lambda: s.accept()[0].close(), daemon=True).start()
+        p = ctl('-h', '127.0.0.1:%d' % s.getsockname()[1], 'list', 'servers')
+    assert p.returncode == 1 and '--secure' in p.stderr
+
+
+def test_proxies_are_ignored_for_loopback(api, home, monkeypatch):
+    monkeypatch.setenv('http_proxy', 'http://127.0.0.1:1')
+    monkeypatch.setenv('no_proxy', 'example.org')
+    assert ctl('-h', api.host, 'list', 'servers').returncode == 0
+
+
+def test_several_hosts(api, home):
+    p = ctl('-h', '%s,%s' % (api.host, api.host), 'list', 'servers', '--tsv')
+    assert p.stdout == (api.host + '\n' + expected('list_servers.tsv')) * 2
+    del api.requests[:]
+    p = ctl('-h', api.host + ',127.0.0.1:1', 'rotate', 'logs')
+    assert p.returncode == 1 and p.stdout == '' and '127.0.0.1:1' in p.stderr
+    assert [r[0] for r in api.requests] == ['GET']
+
+
+def test_password_from_stdin(api, home):
+    api.login = 'bob:s e:c"ret'
+    p = ctl('-h', api.host, '-u', 'bob', '-p', '', 'list', 'monitors', '--tsv',
+            stdin='s e:c"ret\nmore\n')
+    assert (p.returncode, p.stderr) == (0, '')
+    p = ctl('-h', api.host, '-u', 'bob', '--password=', '--tsv',
+            stdin='s e:c"ret\nlist monitors\n')
+    assert (p.returncode, p.stdout) == (0, expected('list_monitors.tsv'))
+
+
+def test_defaults_files(api, home):
+    (home / '.maxctrl.cnf').write_text('[maxctrl]\nhosts=%s\ntsv\n' % api.host)
+    (home / '.maxctrl.cnf').chmod(0o600)
+    assert ctl('list', 'servers').stdout == expected('list_servers.tsv')
+    os.symlink(SEALANECTL, home / 'maxctrl')
+    assert ctl('list', 'servers', program=str(home / 'maxctrl')).returncode == 0
+    (home / '.maxctrl.cnf').chmod(0o644)
+    p = ctl('list', 'servers')
+    assert p.returncode == 1 and 'mode 644' in p.stderr
+
+
+def test_interactive_pipe(api, home):
+    p = ctl('-h', api.host, '--tsv',
+            stdin='list monitors\n\nlist nonsense\nlist servers --tsv\nshow "server" nosuch\n'
+                  'list filters\nquit\nlist servers\n')
+    lines = p.stdout.split('\n')
+    assert p.returncode == 0 and p.stderr == ''
+    assert lines[0] == expected('list_monitors.tsv').strip('\n')
+    assert lines[1].startswith('Error: Unknown command `list nonsense`')
+    assert lines[2] == 'Error: Global options cannot be changed here: --tsv'
+    assert '404' in lines[3]
+    assert '\n'.join(lines[4:]) == expected('list_filters.tsv')
+
+
+def test_terminal(api, home):
+    """Colours, warnings, prompt and line editing."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(SEALANECTL, ['sealanectl', '-h', api.host],
+                  {'HOME': str(home), 'TERM': 'xterm', 'PATH': os.environ['PATH']})
+    text = b''
+
+    def read_until(mark):
+        nonlocal text
+        while mark not in text:
+            text += os.read(fd, 4096)
+
+    read_until(b'sealanectl: ')
+    os.write(fd, b'rotate logs\n')
+    read_until(b'Warning:\x1b[39m static object')
+    read_until(b'\x1b[32mOK\x1b[39m')
+    os.write(fd, b'list filters\n')
+    read_until(b'\x1b[36mFilter\x1b[39m')
+    read_until('┘'.encode())
+    os.write(fd, b'exit\n')
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(fd)
+
+
+def test_start_is_fast(home):
+    """Ten starts, the best of them: a busy machine must not fail the test."""
+    best = 1.0
+    for _ in range(10):
+        start = time.monotonic()
+        ctl('--version')
+        best = min(best, time.monotonic() - start)
+    assert best < 0.05, best

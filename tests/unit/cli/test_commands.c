@@ -118,6 +118,7 @@ static void test_odd_servers(void **state)
         "│ 日本   │ db?[31m.example         │ 3306 │ 0           │ Maintenance, Running                     │       │ Mon     │\n"
         "└────────┴─────────────────────────┴──────┴─────────────┴──────────────────────────────────────────┴───────┴─────────┘\n");
     sl_free(out);
+    sl_free(error);
     assert_int_equal(fake_run(&fake, "--tsv list servers", &out, &error), 0);
     assert_memory_equal(out, "local\t/run/mysqld/mysqld.sock\t\t0\tDown\t\t\n", 39);
     fake_free(&fake);

@@ -86,7 +86,9 @@ void sl_admin_maxscale_get(struct sl_admin_request *rq, struct sl_admin_response
 
 static json_t *stats_json(const struct sl_worker *w)
 {
-    const struct sl_loop_stats *s = sl_loop_stats(w->loop);
+    struct sl_loop_stats copy;
+    sl_loop_stats_get(w->loop, &copy);
+    const struct sl_loop_stats *s = &copy;
     uint32_t sessions = atomic_load_explicit(&w->session_count, memory_order_relaxed);
     json_t *o = json_object();
     const struct {

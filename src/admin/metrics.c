@@ -263,6 +263,13 @@ static void services(struct sl_buf *out, const struct sl_core *core)
 
 /* ---- workers ---- */
 
+static uint32_t load_of(const struct sl_worker *w)
+{
+    struct sl_loop_stats stats;
+    sl_loop_stats_get(w->loop, &stats);
+    return stats.load_1s_pct;
+}
+
 static void workers(struct sl_buf *out, const struct sl_core *core)
 {
 #define STAT(field) offsetof(struct sl_loop_stats, field)
@@ -288,7 +295,9 @@ static void workers(struct sl_buf *out, const struct sl_core *core)
     for (unsigned r = 0; r < SL_ARRAY_LEN(rows); r++) {
         head(out, rows[r].name, "counter", rows[r].help);
         for (unsigned i = 0; i < core->worker_count; i++) {
-            const char *stats = (const void *)sl_loop_stats(core->workers[i].loop);
+            struct sl_loop_stats copy;
+            sl_loop_stats_get(core->workers[i].loop, &copy);
+            const char *stats = (const void *)&copy;
             uint64_t value;
             memcpy(&value, stats + rows[r].offset, sizeof value);
             sl_buf_printf(out, "sealane_%s{worker=\"%u\"} %" PRIu64 "\n", rows[r].name, i, value);
@@ -302,7 +311,7 @@ static void workers(struct sl_buf *out, const struct sl_core *core)
     head(out, "worker_load_percent", "gauge", "Share of the last second the worker was busy.");
     for (unsigned i = 0; i < core->worker_count; i++) {
         sl_buf_printf(out, "sealane_worker_load_percent{worker=\"%u\"} %" PRIu32 "\n", i,
-                      sl_loop_stats(core->workers[i].loop)->load_1s_pct);
+                      load_of(&core->workers[i]));
     }
 }
 

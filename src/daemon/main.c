@@ -143,9 +143,10 @@ static bool are_workers_alive(struct control *c)
 {
     bool alive = true;
     for (unsigned i = 0; i < c->core->worker_count; i++) {
-        uint64_t tick = sl_loop_stats(c->core->workers[i].loop)->tick;
-        alive = alive && tick != c->seen_ticks[i];
-        c->seen_ticks[i] = tick;
+        struct sl_loop_stats stats;
+        sl_loop_stats_get(c->core->workers[i].loop, &stats);
+        alive = alive && stats.tick != c->seen_ticks[i];
+        c->seen_ticks[i] = stats.tick;
     }
     return alive;
 }

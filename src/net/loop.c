@@ -289,6 +289,31 @@ const struct sl_loop_stats *sl_loop_stats(const struct sl_loop *loop)
     return &loop->stats;
 }
 
+void sl_loop_stats_get(const struct sl_loop *loop, struct sl_loop_stats *ret)
+{
+    const struct sl_loop_stats *s = &loop->stats;
+#define COPY(field) ret->field = __atomic_load_n(&s->field, __ATOMIC_RELAXED)
+    COPY(turns);
+    COPY(events);
+    COPY(reads);
+    COPY(writes);
+    COPY(accepts);
+    COPY(errors);
+    COPY(hangups);
+    COPY(bytes_in);
+    COPY(bytes_out);
+    COPY(ring_submits);
+    COPY(short_sends);
+    COPY(busy_us);
+    COPY(max_turn_us);
+    COPY(connections);
+    COPY(load_1s_pct);
+    COPY(load_1m_pct);
+    COPY(load_1h_pct);
+    COPY(tick);
+#undef COPY
+}
+
 int sl_loop_epoll_fd(const struct sl_loop *loop)
 {
     return loop->epoll_fd;

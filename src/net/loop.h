@@ -64,7 +64,10 @@ void sl_loop_stop(struct sl_loop *loop);
 uint64_t sl_loop_now_ms(const struct sl_loop *loop);
 uint64_t sl_loop_now_us(const struct sl_loop *loop);
 bool sl_loop_has_ring(const struct sl_loop *loop);
+/* The counters themselves: the loop's thread only. */
 const struct sl_loop_stats *sl_loop_stats(const struct sl_loop *loop);
+/* A copy for any thread; each counter is read atomically, not all at one moment. */
+void sl_loop_stats_get(const struct sl_loop *loop, struct sl_loop_stats *ret);
 int sl_loop_epoll_fd(const struct sl_loop *loop);
 /* Pooled buffers that connections hold at the moment; 0 when all are idle. Loop's thread. */
 size_t sl_loop_lent_buffers(const struct sl_loop *loop);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Router tcp: the choice of a server. Pure functions over arrays; the only memory is the worker's balance state.
+ * Router tcp: the choice of a server. Pure functions over arrays; the only memory is the balance state.
  */
 #include "base/assert.h"
 #include "router/tcp/tcp.h"

@@ -2,7 +2,8 @@
 /*
  * Router tcp: the instance, the operations the core calls, and which servers can be used.
  *
- * The instance is made and freed by the control thread; between that, workers read it. tw[i] is worker i's alone.
+ * The instance is made and freed by the control thread; between that, workers read it. workers[i] is worker i's alone,
+ * `balance` is for who holds its lock.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +60,8 @@ static bool has_room(const struct sl_server *s, uint32_t connections)
     return limit <= 0 || connections < (uint64_t)limit;
 }
 
-int sl_tcp_choose(struct sl_tcp_worker *tw, uint64_t tried)
+int sl_tcp_choose(struct sl_tcp_instance *inst, uint64_t tried)
 {
-    struct sl_tcp_instance *inst = tw->instance;
     struct sl_tcp_candidate list[SL_TCP_SERVERS_MAX];
     unsigned count = inst->service->server_count;
     bool with_role = needs_role(inst);
@@ -76,7 +76,10 @@ int sl_tcp_choose(struct sl_tcp_worker *tw, uint64_t tried)
             .connections = connections,
         };
     }
-    return sl_tcp_balance_choose((enum sl_tcp_balance)inst->settings->balance, list, count, &tw->balance);
+    pthread_mutex_lock(&inst->balance_lock);
+    int position = sl_tcp_balance_choose((enum sl_tcp_balance)inst->settings->balance, list, count, &inst->balance);
+    pthread_mutex_unlock(&inst->balance_lock);
+    return position;
 }
 
 /* ---- the instance ---- */
@@ -124,7 +127,6 @@ static void init_worker(struct sl_tcp_instance *inst, unsigned i)
     sl_list_init(&tw->relays);
     sl_list_init(&tw->leaving);
     sl_pool_init(&tw->pool, sizeof(struct sl_tcp_relay), RELAYS_KEPT);
-    tw->balance.last = inst->service->server_count > 0 ? inst->service->server_count - 1 : 0;
 }
 
 int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret, struct sl_err *err)
@@ -134,6 +136,8 @@ int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret
     }
     struct sl_tcp_instance *inst = sl_xcalloc(1, sizeof *inst);
     inst->service = service;
+    pthread_mutex_init(&inst->balance_lock, NULL);
+    inst->balance.last = service->server_count > 0 ? service->server_count - 1 : 0;
     inst->settings = service->router_settings;
     inst->idle_ms = (uint64_t)(inst->settings->idle_timeout > 0 ? inst->settings->idle_timeout
                                                                 : service->settings.wait_timeout);
@@ -169,6 +173,7 @@ void sl_tcp_instance_free(struct sl_tcp_instance *inst)
     for (unsigned i = 0; i < inst->worker_count; i++) {
         sl_pool_clear(&inst->workers[i].pool);
     }
+    pthread_mutex_destroy(&inst->balance_lock);
     free(inst->workers);
     sl_free(inst->checks);
     sl_free(inst);

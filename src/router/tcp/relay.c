@@ -424,7 +424,7 @@ static int start_connect(struct sl_tcp_relay *r)
 static void connect_next(struct sl_tcp_relay *r)
 {
     for (;;) {
-        int position = sl_tcp_choose(r->owner, r->tried);
+        int position = sl_tcp_choose(r->owner->instance, r->tried);
         if (position == SL_TCP_NO_SERVER) {
             sl_count(&r->owner->refused, 1);
             end(r, r->cause, 'C', false);

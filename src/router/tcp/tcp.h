@@ -39,7 +39,7 @@ struct sl_tcp_candidate {
     uint32_t connections; /* open now */
 };
 
-/* What the methods remember between two choices; one per worker. */
+/* What the methods remember between two choices. */
 struct sl_tcp_balance_state {
     unsigned last;                      /* leastconn: where the last connection went, so that equals take turns */
     int64_t credit[SL_TCP_SERVERS_MAX]; /* roundrobin: what a server is owed */
@@ -95,7 +95,6 @@ struct sl_tcp_worker {
     struct sl_list relays;  /* that carry a connection */
     struct sl_list leaving; /* ended, not yet released by the loop */
     struct sl_pool pool;
-    struct sl_tcp_balance_state balance;
     /* Written by the worker, read by any thread. */
     _Atomic uint64_t bytes_to_servers;
     _Atomic uint64_t bytes_to_clients;
@@ -110,6 +109,8 @@ struct sl_tcp_instance {
     uint64_t idle_ms;            /* 0: never */
     _Atomic bool has_seen_roles; /* the monitor gives roles: from then on a server needs one */
     struct sl_tcp_checker *checks; /* [service->server_count] */
+    pthread_mutex_t balance_lock; /* once per connection: workers that took turns each for itself would not be even */
+    struct sl_tcp_balance_state balance;
     unsigned worker_count;
     struct sl_tcp_worker *workers;
 };
@@ -121,8 +122,8 @@ void sl_tcp_instance_free(struct sl_tcp_instance *inst);
 bool sl_tcp_can_serve(uint32_t status, const struct sl_tcp_checker *check, bool needs_role);
 /* ... and is it down, so that its clients are cut? */
 bool sl_tcp_is_down(const struct sl_tcp_instance *inst, unsigned position);
-/* Chooses among the servers whose bit in `tried` is not set. Worker. */
-int sl_tcp_choose(struct sl_tcp_worker *tw, uint64_t tried);
+/* Chooses among the servers whose bit in `tried` is not set. Any worker. */
+int sl_tcp_choose(struct sl_tcp_instance *inst, uint64_t tried);
 
 /* ---- tcplog.c ---- */
 

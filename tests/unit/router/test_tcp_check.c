@@ -154,12 +154,12 @@ static void test_admin_words_count(void **state)
     struct world *w = world_new(state, false);
     set_check(w, SL_TCP_CHECK_CONNECT);
     world_open(w);
-    assert_int_equal(sl_tcp_choose(w->tw, 0), 0);
+    assert_int_equal(sl_tcp_choose(w->instance, 0), 0);
     sl_server_status_change(w->servers[0], SL_SERVER_MAINT, 0);
-    assert_int_equal(sl_tcp_choose(w->tw, 0), 1);
-    assert_int_equal(sl_tcp_choose(w->tw, 2), 2);
+    assert_int_equal(sl_tcp_choose(w->instance, 0), 1);
+    assert_int_equal(sl_tcp_choose(w->instance, 2), 2);
     sl_server_status_change(w->servers[2], SL_SERVER_DRAINING, 0);
-    assert_int_equal(sl_tcp_choose(w->tw, 2), SL_TCP_NO_SERVER);
+    assert_int_equal(sl_tcp_choose(w->instance, 2), SL_TCP_NO_SERVER);
     assert_false(sl_tcp_is_down(w->instance, 0)); /* clients of a server in maintenance stay */
     world_free(w);
 }

@@ -50,6 +50,7 @@ struct sl_expected {
 struct sl_backend_stmt {
     uint32_t id;    /* the server's; 0 = not prepared there */
     bool has_types; /* the server has seen the parameter types */
+    bool has_long_data; /* the server has got SEND_LONG_DATA for the next execution */
 };
 
 #define SL_BACKEND_QUEUE_INLINE 4

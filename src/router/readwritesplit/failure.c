@@ -183,6 +183,7 @@ bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_re
     if (!is_read || !r->saved || s->trx.is_open) {
         return false; /* not run, says the server: the client may know that too */
     }
+    b->reply.started = false; /* the ERR is ours alone: for the client nothing has begun */
     sl_backend_lost(b, not_ready ? "the node is not ready for queries" : "the server is shutting down");
     return true;
 }
@@ -230,6 +231,12 @@ void rws_on_topology(struct sl_session *s)
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
 {
     struct rws *r = s->router;
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        struct sl_backend *b = s->backends[i];
+        if (sl_backend_is_ready(b) && is_idle_here(r, b) && rws_is_too_far_behind(r, (int)i)) {
+            sl_backend_close(b);
+        }
+    }
     if (r->held_since_ms == 0) {
         return;
     }

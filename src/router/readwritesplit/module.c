@@ -106,7 +106,7 @@ static void session_close(struct sl_session *s)
     struct rws *r = s->router;
     if (r) {
         struct sl_service_counters *c = sl_session_counters(s);
-        if (r->history.next_id > atomic_load_explicit(&c->history_length_max, memory_order_relaxed)) {
+        if (r->history.total > atomic_load_explicit(&c->history_length_max, memory_order_relaxed)) {
             atomic_store_explicit(&c->history_length_max, r->history.total, memory_order_relaxed);
         }
         s->router = NULL;

@@ -3,8 +3,8 @@
  * Binary prepared statements. The client knows slot + 1 as the id; each server has its own id for the slot.
  *
  * A reply to PREPARE may arrive after the client closed the statement (only the deciding server's reply is waited
- * for), when the slot may even belong to another statement. So the tag of an expected PREPARE reply carries
- * the slot's generation: a stale one is closed on that server at once.
+ * for), when the slot may even belong to another statement. So each statement of a session has a number, its
+ * generation, which the tag of an expected PREPARE reply carries: a stale one is closed on that server at once.
  *
  *   tag: bit 31 = PREPARE | bits 20..30 generation | bits 0..19 slot
  */
@@ -47,12 +47,11 @@ uint32_t rws_stmt_open(struct rws *r, const struct sl_sql_info *info)
         return 0;
     }
     struct rws_stmt *st = &r->stmts[slot];
-    uint16_t generation = st->generation;
     *st = (struct rws_stmt){.type = info->type,
                             .op = info->op,
                             .is_multi = info->is_multi,
                             .in_use = true,
-                            .generation = generation,
+                            .generation = ++r->stmt_generation,
                             .cursor = RWS_NONE,
                             .long_data = RWS_NONE};
     return slot + 1;
@@ -106,7 +105,6 @@ void rws_stmt_close(struct rws *r, uint32_t slot)
     sl_param_types_free(&st->types);
     st->in_use = false;
     st->type = 0;
-    st->generation++;
     sl_history_close_slot(&r->history, slot);
     if (r->last_slot == slot) {
         r->last_slot = 0;
@@ -194,6 +192,7 @@ int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq,
             return send_with_types(b, rq, &info, st, known->id, purpose, tag);
         }
     }
+    known->has_long_data = rq->command == SL_COM_STMT_SEND_LONG_DATA;
     /* The id is changed in the copy that goes out. */
     uint8_t head[SL_PACKET_HEADER + 5];
     memcpy(head, rq->data, sizeof head);

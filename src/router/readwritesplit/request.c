@@ -179,6 +179,16 @@ int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl
     return sl_backend_send(b, rq->data, rq->len, purpose, tag);
 }
 
+/* BEGIN inside a READ ONLY transaction of a replica goes to the primary; what it ends implicitly is over there. */
+static void end_elsewhere(struct rws *r)
+{
+    static const uint8_t commit[] = {7, 0, 0, 0, SL_COM_QUERY, 'C', 'O', 'M', 'M', 'I', 'T'};
+    struct sl_backend *b = r->trx_server == RWS_NONE ? NULL : r->session->backends[r->trx_server];
+    if (sl_backend_is_ready(b)) {
+        sl_backend_send(b, commit, sizeof commit, SL_PURPOSE_INTERNAL, 0);
+    }
+}
+
 static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed *p,
                       enum rws_target target, int position)
 {
@@ -188,6 +198,9 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     r->target = (uint8_t)target;
     r->position = position;
     r->slot = p->stmt ? rws_stmt_slot(r, p->stmt) : r->slot;
+    if (s->trx.is_starting && target != RWS_TARGET_ALL && r->trx_server != position) {
+        end_elsewhere(r);
+    }
     if (s->trx.is_open) {
         r->trx_server = target == RWS_TARGET_ALL ? r->trx_server : position;
     }
@@ -248,20 +261,41 @@ static void remember_next_trx(struct rws *r, const struct sl_request *rq, const 
     }
 }
 
+static void answer_not_prepared(struct sl_session *s, const struct sl_backend *b)
+{
+    sl_session_answer_error(s, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
+                            "The statement could not be prepared on server '%s', which has to run it now",
+                            b->server->name);
+}
+
+/* Must the statement find long data that is not where it would run? Then it must not run. */
+static bool has_lost_long_data(const struct rws *r, const struct sl_request *rq, const struct parsed *p,
+                               int position)
+{
+    if (!p->stmt || p->stmt->long_data == RWS_NONE ||
+        !(is_statement(rq->command) || rq->command == SL_COM_STMT_SEND_LONG_DATA)) {
+        return false;
+    }
+    const struct sl_backend *b = r->session->backends[position];
+    uint32_t slot = rws_stmt_slot(r, p->stmt);
+    return position != p->stmt->long_data || !b || !rws_backend_knows(b, slot) ||
+           !b->stmts[slot - 1].has_long_data;
+}
+
 static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *p,
                      enum rws_target target, int position, bool is_saved)
 {
     struct sl_session *s = r->session;
     struct sl_backend *b = s->backends[position];
     bool is_write = target == RWS_TARGET_PRIMARY;
+    if (has_lost_long_data(r, rq, p, position)) {
+        p->stmt->long_data = rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
+        sl_session_answer_error(s, SL_ER_SERVER_LOST, NULL,
+                                "Lost the connection to the server that had long data of this statement");
+        return;
+    }
     if (!b && rws_connect(r, position) < 0) {
-        hold(r, is_saved); /* others are tried when it comes again */
-        if (is_saved) {
-            r->is_waiting = false;
-            rws_no_server(r, true);
-        } else {
-            sl_session_unhold(s);
-        }
+        r->is_passed_over = true;
         return;
     }
     b = s->backends[position];
@@ -270,9 +304,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         return;
     }
     if (p->stmt && !rws_backend_knows(b, rws_stmt_slot(r, p->stmt))) {
-        sl_session_answer_error(s, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
-                                "The statement could not be prepared on server '%s', which has to run it now",
-                                b->server->name);
+        answer_not_prepared(s, b);
         return;
     }
     remember_next_trx(r, rq, p);
@@ -293,18 +325,26 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
     r->held_since_ms = 0;
 }
 
+/* To the server of the open transaction, and to no other. */
+static void route_transaction(struct rws *r, struct sl_request *rq, const struct parsed *p,
+                              enum rws_target target, bool is_saved)
+{
+    struct sl_session *s = r->session;
+    if (!s->backends[r->trx_server]) {
+        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01",
+                        "Lost connection to server '%s' in the middle of a transaction",
+                        s->service->servers[r->trx_server]->name);
+        return;
+    }
+    send_one(r, rq, p, target, r->trx_server, is_saved);
+}
+
 static void route_primary(struct rws *r, struct sl_request *rq, const struct parsed *p,
                           bool is_saved)
 {
     struct sl_session *s = r->session;
     if (s->trx.is_open && !s->trx.is_starting && r->trx_server != RWS_NONE) {
-        if (!s->backends[r->trx_server]) {
-            sl_session_fail(s, SL_ER_SERVER_LOST, "08S01",
-                            "Lost connection to server '%s' in the middle of a transaction",
-                            s->service->servers[r->trx_server]->name);
-            return;
-        }
-        send_one(r, rq, p, RWS_TARGET_PRIMARY, r->trx_server, is_saved);
+        route_transaction(r, rq, p, RWS_TARGET_PRIMARY, is_saved);
         return;
     }
     int position = rws_select_primary(r);
@@ -339,10 +379,10 @@ static void route_replica(struct rws *r, struct sl_request *rq, const struct par
         position = rws_select_replica(r, slot);
     }
     if (position == RWS_NONE) {
-        if (r->cfg->delayed_retry && rws_no_primary(r, is_saved)) {
-            hold(r, is_saved);
-        } else {
+        if (!r->cfg->delayed_retry) {
             rws_no_server(r, is_saved);
+        } else if (rws_no_primary(r, is_saved)) {
+            hold(r, is_saved);
         }
         return;
     }
@@ -351,11 +391,15 @@ static void route_replica(struct rws *r, struct sl_request *rq, const struct par
 
 /* ---- all servers ---- */
 
-/* The backend whose reply the client gets: the primary's, else the first. NULL with *ret_wait: one is on its way. */
+/*
+ * The backend whose reply the client gets: the one that has the open transaction (only its status flags tell the truth about it),
+ * else the primary's, else the first. NULL with *ret_wait: one is on its way.
+ */
 static struct sl_backend *deciding_backend(struct rws *r, bool *ret_wait)
 {
     struct sl_session *s = r->session;
-    int primary = rws_select_primary(r);
+    bool is_in_trx = s->trx.is_open && r->trx_server != RWS_NONE && s->backends[r->trx_server];
+    int primary = is_in_trx ? r->trx_server : rws_select_primary(r);
     *ret_wait = false;
     if (primary != RWS_NONE && s->backends[primary]) {
         *ret_wait = !sl_backend_is_ready(s->backends[primary]);
@@ -454,7 +498,7 @@ static void reset_state(struct rws *r)
     r->trx_server = RWS_NONE;
     for (unsigned i = 0; i < r->session->backend_count; i++) {
         struct sl_backend *b = r->session->backends[i];
-        if (b) {
+        if (b && b->stmt_capacity > 0) {
             memset(b->stmts, 0, b->stmt_capacity * sizeof *b->stmts);
         }
     }
@@ -517,6 +561,13 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
         connect_any(r, is_saved);
         return;
     }
+    if (!can_run(deciding, r, p)) {
+        answer_not_prepared(s, deciding);
+        return;
+    }
+    if (p->stmt && rq->command == SL_COM_STMT_RESET) {
+        p->stmt->long_data = RWS_NONE;
+    }
     if (!is_saved) {
         save(r, rq);
     }
@@ -556,6 +607,28 @@ static void lock_if_strict(struct rws *r, const struct parsed *p)
     }
 }
 
+static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *p, enum rws_target target,
+                     bool is_saved)
+{
+    struct sl_session *s = r->session;
+    if (rq->command == SL_COM_STMT_FETCH) {
+        if (p->stmt->cursor == RWS_NONE || !s->backends[p->stmt->cursor]) {
+            sl_session_answer_error(s, SL_ER_STMT_HAS_NO_OPEN_CURSOR, NULL,
+                                    "The statement (%u) has no open cursor.", rws_stmt_slot(r, p->stmt));
+            return;
+        }
+        send_one(r, rq, p, RWS_TARGET_FIXED, p->stmt->cursor, is_saved);
+    } else if (target == RWS_TARGET_ALL) {
+        route_all(r, rq, p, is_saved);
+    } else if (target == RWS_TARGET_PRIMARY) {
+        route_primary(r, rq, p, is_saved);
+    } else if (target == RWS_TARGET_TRX) {
+        route_transaction(r, rq, p, target, is_saved);
+    } else {
+        route_replica(r, rq, p, target, is_saved);
+    }
+}
+
 static void route(struct rws *r, struct sl_request *rq, bool is_saved)
 {
     struct sl_session *s = r->session;
@@ -579,22 +652,10 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
     if (!rq->is_whole && target == RWS_TARGET_ALL) {
         target = RWS_TARGET_PRIMARY; /* too long to be copied to everybody */
     }
-    if (rq->command == SL_COM_STMT_FETCH) {
-        if (p.stmt->cursor == RWS_NONE || !s->backends[p.stmt->cursor]) {
-            sl_session_answer_error(s, SL_ER_STMT_HAS_NO_OPEN_CURSOR, NULL,
-                                    "The statement (%u) has no open cursor.", rws_stmt_slot(r, p.stmt));
-            return;
-        }
-        send_one(r, rq, &p, RWS_TARGET_FIXED, p.stmt->cursor, is_saved);
-    } else if (target == RWS_TARGET_ALL) {
-        route_all(r, rq, &p, is_saved);
-    } else if (target == RWS_TARGET_PRIMARY) {
-        route_primary(r, rq, &p, is_saved);
-    } else if (target == RWS_TARGET_TRX) {
-        send_one(r, rq, &p, RWS_TARGET_TRX, r->trx_server, is_saved);
-    } else {
-        route_replica(r, rq, &p, target, is_saved);
-    }
+    do { /* each time round excludes one more server */
+        r->is_passed_over = false;
+        dispatch(r, rq, &p, target, is_saved);
+    } while (r->is_passed_over);
     if (s->held) {
         s->trx = before;
     }

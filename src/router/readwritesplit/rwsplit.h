@@ -73,7 +73,7 @@ struct rws {
     uint8_t locks;            /* enum rws_lock */
     bool used_get_lock;
     bool is_waiting;          /* a saved command waits for a connection (session is busy) */
-    bool is_retry;
+    bool is_passed_over;      /* the chosen server could not even be tried: choose again */
     bool next_trx_sent;       /* SET TRANSACTION is pending on the primary */
     uint64_t bad;             /* servers whose state cannot be made equal: never again in this session */
     uint64_t tried;           /* servers that failed for the command in progress */
@@ -91,6 +91,7 @@ struct rws {
     struct sl_history history;
     struct rws_stmt *stmts;
     uint32_t stmt_capacity;
+    uint16_t stmt_generation; /* grows with each PREPARE of the session, also over resets */
     uint32_t last_slot;       /* of the last PREPARE, slot + 1; 0 if it failed */
     struct sl_map text_stmts; /* PREPARE name: type bits as a number in the pointer */
     struct sl_map temp_tables; /* "db.table" */
@@ -126,6 +127,8 @@ int rws_select_primary(const struct rws *r);
 int rws_select_replica(const struct rws *r, uint32_t slot);
 bool rws_is_usable_for_reads(const struct rws *r, int position);
 unsigned rws_replica_connections(const struct rws *r);
+/* So far behind that even an open connection is given up. */
+bool rws_is_too_far_behind(const struct rws *r, int position);
 
 /* --- adaptive.c ---------------------------------------------------------------------------------------------------- */
 

@@ -62,6 +62,15 @@ static bool is_lag_ok(const struct rws *r, int position, uint32_t status)
     return lag != SL_SERVER_LAG_UNKNOWN && lag < limit_s;
 }
 
+bool rws_is_too_far_behind(const struct rws *r, int position)
+{
+    const struct sl_server *server = server_at(r, position);
+    int64_t limit_s = r->cfg->max_replication_lag / 1000;
+    int64_t lag = atomic_load_explicit(&server->lag_s, memory_order_relaxed);
+    return limit_s > 0 && !sl_status_is_master(sl_server_status(server)) &&
+           lag != SL_SERVER_LAG_UNKNOWN && lag > SL_MAX(2 * limit_s, (int64_t)LAG_DISCARD_MIN_S);
+}
+
 unsigned rws_replica_connections(const struct rws *r)
 {
     unsigned n = 0;
@@ -112,10 +121,15 @@ static int group_of(const struct rws *r, int position, uint32_t slot)
     bool is_master = sl_status_is_master(sl_server_status(server_at(r, position)));
     int group;
     if (sl_backend_is_ready(b)) {
+        bool is_idle = sl_backend_is_idle(b);
         if (slot && !rws_backend_knows(b, slot)) {
-            return sl_backend_is_idle(b) ? -1 : 6; /* failed to prepare there; or its PREPARE is under way */
+            if (is_idle) {
+                return -1; /* it failed to prepare the statement */
+            }
+            group = 2; /* its PREPARE is under way: worth the wait, rather than a read on the primary */
+        } else {
+            group = is_idle ? 0 : 1;
         }
-        group = sl_backend_is_idle(b) ? 0 : 1;
     } else {
         group = b ? 2 : 3;
     }

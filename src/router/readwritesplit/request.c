@@ -509,6 +509,20 @@ static bool can_run(const struct sl_backend *b, const struct rws *r, const struc
     return !p->stmt || rws_backend_knows(b, rws_stmt_slot(r, p->stmt));
 }
 
+/* The statement could not be prepared on the deciding server: another one that has it answers. */
+static struct sl_backend *other_that_can(struct rws *r, const struct parsed *p)
+{
+    for (unsigned i = 0; i < r->session->backend_count; i++) {
+        struct sl_backend *b = r->session->backends[i];
+        if (sl_backend_is_ready(b) && can_run(b, r, p)) {
+            return b;
+        }
+    }
+    sl_session_answer_error(r->session, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
+                            "The statement is not prepared on any connected server");
+    return NULL;
+}
+
 static void send_all(struct rws *r, struct sl_request *rq, const struct parsed *p,
                      struct sl_backend *deciding)
 {
@@ -567,6 +581,12 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     if (p->stmt && rq->command == SL_COM_STMT_RESET) {
         p->stmt->long_data = RWS_NONE;
+    }
+    if (!can_run(deciding, r, p)) {
+        deciding = other_that_can(r, p);
+        if (!deciding) {
+            return;
+        }
     }
     if (!is_saved) {
         save(r, rq);

@@ -14,8 +14,11 @@ static json_t *parameters_json(const struct sl_listener *l)
     json_t *o = json_pack("{s:s}", "type", "listener");
     sl_params_add(o, &sl_settings_listener, &l->settings, NULL);
     if (l->settings.protocol == SL_PROTOCOL_MARIADB) {
+        /* The module's name as clients know it; files write it in any case. */
         json_object_set_new(o, "protocol", json_string("MariaDBProtocol"));
+        json_object_set(o, "MariaDBProtocol", json_object_get(o, "mariadbprotocol"));
     }
+    json_object_del(o, "mariadbprotocol");
     if (l->settings.socket != NULL) {
         json_object_set_new(o, "port", json_null());
     }

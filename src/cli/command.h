@@ -57,6 +57,9 @@ const struct sl_cli_command *sl_cli_command_find(const struct sl_cli_line *line,
 int sl_cli_command_run(const struct sl_cli_settings *settings, struct sl_cli_transport *transport,
                        const struct sl_cli_line *line, struct sl_buf *out, struct sl_buf *error);
 
+/* Whether a line asks for help: --help, or the word in front. */
+bool sl_cli_help_is_wanted(const struct sl_cli_line *line);
+
 /* Help for what the words of a line name: all, one verb, one command. */
 void sl_cli_help_put(const struct sl_cli_line *line, const char *program, struct sl_buf *out);
 

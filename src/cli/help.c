@@ -58,12 +58,23 @@ static bool put_commands(const char *verb, struct sl_buf *out)
     return has_some;
 }
 
+bool sl_cli_help_is_wanted(const struct sl_cli_line *line)
+{
+    return sl_cli_line_is_on(line, "help") ||
+           (line->word_count > 0 && strcmp(line->words[0], "help") == 0);
+}
+
 void sl_cli_help_put(const struct sl_cli_line *line, const char *program, struct sl_buf *out)
 {
+    bool has_help_word = line->word_count > 0 && strcmp(line->words[0], "help") == 0;
+    struct sl_cli_line named = {
+        .words = line->words + has_help_word,
+        .word_count = line->word_count - has_help_word,
+    };
     struct sl_buf ignored = SL_BUF_INIT;
-    const char *verb = line->word_count > 0 ? line->words[0] : NULL;
+    const char *verb = named.word_count > 0 ? named.words[0] : NULL;
     const struct sl_cli_command *command =
-        line->word_count > 1 ? sl_cli_command_find(line, &ignored) : NULL;
+        named.word_count > 1 ? sl_cli_command_find(&named, &ignored) : NULL;
     sl_buf_free(&ignored);
     if (command != NULL) {
         sl_cli_text_putf(out, "Usage: %s %s %s %s [OPTION]...\n\n%s.\n", program, command->verb,

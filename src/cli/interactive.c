@@ -56,7 +56,7 @@ static int run_words(const struct shell *shell, size_t count, char **words, stru
     struct sl_cli_line line;
     int rc = sl_cli_line_parse(&line, count, (const char *const *)words, error);
     rc = rc < 0 ? rc : refuse_globals(&line, error);
-    if (rc == SL_OK && (sl_cli_line_is_on(&line, "help") || line.word_count == 0)) {
+    if (rc == SL_OK && (sl_cli_help_is_wanted(&line) || line.word_count == 0)) {
         sl_cli_help_put(&line, shell->program, out);
     } else if (rc == SL_OK) {
         rc = sl_cli_command_run(shell->settings, shell->transport, &line, out, error);

@@ -150,7 +150,7 @@ int main(int argc, char **argv)
     size_t count = argc > 0 ? (size_t)argc - 1 : 0;
     sl_cli_locale_set();
     int rc = sl_cli_line_parse(&line, count, (const char *const *)argv + 1, &error);
-    if (rc == SL_OK && sl_cli_line_is_on(&line, "help")) {
+    if (rc == SL_OK && sl_cli_help_is_wanted(&line)) {
         sl_cli_help_put(&line, program, &out);
         write_out(stdout, &out);
     } else if (rc == SL_OK && sl_cli_line_is_on(&line, "version")) {

@@ -261,19 +261,30 @@ static void test_refusals(void **state)
     }
 }
 
-static void test_help(void **state)
+static void check_help(const char *first, const char *second, const char *third,
+                       const char *wanted, const char *unwanted)
 {
-    const char *args[] = {"list", "queries", "--help"};
+    const char *args[] = {first, second, third};
+    size_t count = third != NULL ? 3 : 1;
     struct sl_cli_line line;
     struct sl_buf out = SL_BUF_INIT;
-    assert_int_equal(sl_cli_line_parse(&line, 3, args, &out), 0);
+    assert_int_equal(sl_cli_line_parse(&line, count, args, &out), 0);
+    assert_true(sl_cli_help_is_wanted(&line));
     sl_cli_help_put(&line, "maxctrl", &out);
     char *text = sl_cli_text_take(&out);
-    assert_non_null(strstr(text, "Usage: maxctrl list queries"));
-    assert_non_null(strstr(text, "-l, --max-length"));
-    assert_null(strstr(text, "--sum"));
+    assert_non_null(strstr(text, wanted));
+    assert_null(strstr(text, unwanted));
     sl_free(text);
     sl_cli_line_free(&line);
+}
+
+static void test_help(void **state)
+{
+    check_help("list", "queries", "--help", "Usage: maxctrl list queries", "--sum");
+    check_help("list", "--help", "queries", "-l, --max-length", "--sum");
+    check_help("help", "list", "queries", "-l, --max-length", "--sum");
+    check_help("--help", NULL, NULL, "set server SERVER STATE", "--sum");
+    check_help("help", "list", "nothing", "list servers", "set server");
 }
 
 static int set_up(void **state)

@@ -9,8 +9,6 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define VERSION "0.1.0"
-
 struct row {
     const char *name;
     char letter;
@@ -115,10 +113,10 @@ static enum sl_options_verdict apply(struct sl_options *o, const struct row *row
         o->user = value;
         return SL_OPTIONS_RUN;
     case 'v':
-        printf("Sealane %s\n", VERSION);
+        printf("Sealane %s\n", SL_VERSION);
         return SL_OPTIONS_DONE;
     case 'V':
-        printf("Sealane %s\nCompiler: %s\n", VERSION, __VERSION__);
+        printf("Sealane %s\nCompiler: %s\n", SL_VERSION, __VERSION__);
         return SL_OPTIONS_DONE;
     default:
         print_help();

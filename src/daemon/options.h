@@ -14,7 +14,6 @@ struct sl_options {
     bool foreground;      /* --nodaemon */
     bool log_to_stdout;   /* --log=stdout */
     const char *user;     /* --user */
-    const char *export_to; /* --export-config */
     char *main_file;      /* owned */
     struct sl_conf_options conf; /* main_file, basedir, runtimedir, overrides */
     struct sl_conf_override overrides[SL_OPTIONS_OVERRIDES_MAX + 1];

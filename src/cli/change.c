@@ -20,8 +20,8 @@ static int send_and_put_ok(struct sl_cli_call *call, const char *method, const c
     return rc;
 }
 
-/* "set" or "clear", as the verb says; states in the order given. The server knows which states there
- * are. */
+/* "set" or "clear", as the verb says; states in the order given. Which states there are is the
+ * server's knowledge. */
 static int change_server(struct sl_cli_call *call)
 {
     bool is_set = strcmp(call->command->verb, "set") == 0;
@@ -29,8 +29,8 @@ static int change_server(struct sl_cli_call *call)
     int rc = SL_OK;
     for (size_t i = 1; rc == SL_OK && i < call->arg_count; i++) {
         const char *state = call->args[i];
-        bool is_forced = is_set && strcmp(state, "maintenance") == 0 &&
-                         sl_cli_line_is_on(call->line, "force");
+        bool is_forced =
+            is_set && strcmp(state, "maintenance") == 0 && sl_cli_line_is_on(call->line, "force");
         struct sl_buf path = SL_BUF_INIT;
         sl_cli_text_putf(&path, "%s/%s?state=", server, call->command->verb);
         sl_cli_text_put_encoded(&path, state);
@@ -50,8 +50,8 @@ static int destroy_session(struct sl_cli_call *call)
     int rc = SL_OK;
     for (size_t i = 0; rc == SL_OK && i < call->arg_count; i++) {
         char *session = sl_cli_call_path("sessions", call->args[i]);
-        char *path = sl_xasprintf("%s%s%s", session, ttl != NULL ? "?ttl=" : "",
-                                  ttl != NULL ? ttl : "");
+        char *path =
+            sl_xasprintf("%s%s%s", session, ttl != NULL ? "?ttl=" : "", ttl != NULL ? ttl : "");
         sl_cli_text_put(call->out, i > 0 ? "," : "");
         rc = send_and_put_ok(call, "DELETE", path, NULL);
         sl_free(path);

@@ -46,8 +46,8 @@ const struct sl_cli_command *sl_cli_command_at(size_t i);
 
 bool sl_cli_command_has_option(const struct sl_cli_command *command, const char *option);
 
-/* Finds the command that the words of a line name. NULL with the reason in *error: unknown (with the
- * nearest known one) or incomplete. */
+/* Finds the command that the words of a line name. NULL with the reason in *error: unknown (with
+ * the nearest known one) or incomplete. */
 const struct sl_cli_command *sl_cli_command_find(const struct sl_cli_line *line,
                                                  struct sl_buf *error);
 

@@ -36,18 +36,17 @@ static char *prompt(EditLine *el)
 /* Names the global options of a line; `--help` is none of them. */
 static int refuse_globals(const struct sl_cli_line *line, struct sl_buf *error)
 {
-    const char *comma = "";
+    const char *comma = "Global options cannot be changed here: ";
+    bool is_refused = false;
     for (size_t i = 0; i < line->given_count; i++) {
         const struct sl_cli_option *option = line->given[i].option;
         if (option->is_global && strcmp(option->name, "help") != 0) {
-            sl_cli_text_putf(error, "%s--%s", *comma != '\0' ? comma
-                                                             : "Global options cannot be changed "
-                                                               "here: ",
-                             option->name);
+            sl_cli_text_putf(error, "%s--%s", comma, option->name);
             comma = ", ";
+            is_refused = true;
         }
     }
-    return *comma == '\0' ? SL_OK : SL_EINVAL;
+    return is_refused ? SL_EINVAL : SL_OK;
 }
 
 static int run_words(const struct shell *shell, size_t count, char **words, struct sl_buf *out,

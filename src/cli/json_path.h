@@ -11,8 +11,8 @@
 
 #include <jansson.h>
 
-/* The value (a new reference), NULL when there is none. An empty path is the value itself. With `[]`
- * the result is one flat array; an element that lacks the rest of the path is null in it. */
+/* The value (a new reference), NULL when there is none. An empty path is the value itself. With
+ * `[]` the result is one flat array; an element that lacks the rest of the path is null in it. */
 json_t *sl_cli_json_path_get(json_t *value, const char *path);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON as text, in the form that JavaScript programs print: numbers as short as they can be, so that
- * scripts which compare texts see what the original maxctrl prints.
+ * JSON as text, in the form that JavaScript programs print: numbers as short as they can be, so
+ * that scripts which compare texts see what the original maxctrl prints.
  */
 #ifndef SL_CLI_JSON_TEXT_H
 #define SL_CLI_JSON_TEXT_H

@@ -96,9 +96,14 @@ static const struct sl_cli_field COMMANDS[] = {
     {"Commands", "attributes.commands[].id"},
 };
 static const struct sl_cli_field DBUSERS[] = {
-    {"User", "user"},         {"Host", "host"},          {"Plugin", "plugin"},
-    {"TLS", "ssl"},           {"Super", "super_priv"},   {"Global", "global_priv"},
-    {"Proxy", "proxy_priv"},  {"Role", "default_role"},
+    {"User", "user"},
+    {"Host", "host"},
+    {"Plugin", "plugin"},
+    {"TLS", "ssl"},
+    {"Super", "super_priv"},
+    {"Global", "global_priv"},
+    {"Proxy", "proxy_priv"},
+    {"Role", "default_role"},
 };
 static const struct sl_cli_field MODULE_COMMANDS[] = {
     {"Command", "id"},

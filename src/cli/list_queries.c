@@ -48,8 +48,8 @@ static void add_session(struct sl_cli_table *table, json_t *session, size_t max)
     json_t *query = sl_cli_json_path_get(session, "attributes.queries[0]");
     json_t *completed = json_object_get(query, "completed");
     bool is_running = completed == NULL || json_is_null(completed);
-    if (is_running && json_unpack(query, "{s:s,s?:s}", "statement", &statement, "received",
-                                  &received) == 0 &&
+    if (is_running &&
+        json_unpack(query, "{s:s,s?:s}", "statement", &statement, "received", &received) == 0 &&
         json_unpack(session, "{s:s,s:{s?:s,s?:s}}", "id", &id, "attributes", "user", &user,
                     "remote", &remote) == 0) {
         sl_cli_table_add(table, sl_xstrdup(id));

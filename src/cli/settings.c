@@ -46,7 +46,9 @@ static int parse_timeout(const char *text, long *ret_ms, struct sl_buf *error)
             return SL_OK;
         }
     }
-    sl_cli_text_putf(error, "`%s` is no time-out: expected a number with h, m, s or ms, at most 24h",
+    sl_cli_text_putf(error,
+                     "`%s` is no time-out: expected a number with h, m, s or ms, "
+                     "at most 24h",
                      text);
     return SL_EINVAL;
 }

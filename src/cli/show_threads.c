@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `show threads`: the rows of `show thread`, one column a thread, and a last column for all of them:
- * the sum, or what the row's rule says.
+ * `show threads`: the rows of `show thread`, one column a thread, and a last column for all of
+ * them: the sum, or what the row's rule says.
  */
 #include <string.h>
 

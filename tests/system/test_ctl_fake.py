@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sealanectl against a REST API made of files: streams, exit codes, failures of the network, several
-hosts, passwords, interactive mode.  Needs no servers and no daemon."""
+"""sealanectl against a REST API made of files: streams, exit codes, failures of the network,
+several hosts, passwords, interactive mode.  Needs no servers and no daemon."""
 import base64
 import http.server
 import os
@@ -43,8 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if api.garbage:
             return self.answer(200, b'<html>')
         if self.command != 'GET':
-            return self.answer(204, Mxs_Warning='static object') if path != 'servers/x/set?state=y' \
-                else self.answer(400, b'{"errors": [{"detail": "y is no state"}]}')
+            if path == 'servers/x/set?state=y':
+                return self.answer(400, b'{"errors": [{"detail": "y is no state"}]}')
+            return self.answer(204, Mxs_Warning='static object')
         name = os.path.join(DATA, re.sub('[/?=]', '_', path) + '.json')
         if path and not os.path.exists(name):
             return self.answer(404)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A REST API made of files for the tests of the CLI: `GET a/b?c=d` answers with data/a_b_c_d.json, a
- * path without a file with 404, everything but GET with 204. Requests are written down.
+ * A REST API made of files for the tests of the CLI: `GET a/b?c=d` answers with data/a_b_c_d.json,
+ * a path without a file with 404, everything but GET with 204. Requests are written down.
  */
 #ifndef SL_TEST_CLI_FAKE_H
 #define SL_TEST_CLI_FAKE_H

@@ -97,7 +97,7 @@ static void test_known_table(void **state)
     sl_free(error);
 }
 
-/* Sockets, state details, wide characters, an escape sequence in the data, empty cells at the end. */
+/* Sockets, state details, wide characters, an escape sequence in the data, empty last cells. */
 static void test_odd_servers(void **state)
 {
     struct fake fake;

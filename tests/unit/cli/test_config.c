@@ -178,9 +178,9 @@ static void test_settings(void **state)
 static const struct {
     const char *text;
     long ms; /* -1: refused */
-} TIMEOUTS[] = {{"10", 10},   {"10ms", 10}, {"2s", 2000}, {"3m", 180000}, {"1h", 3600000},
-                {"0", 0},     {"", -1},     {"s", -1},    {"-1", -1},     {"1d", -1},
-                {"1 s", -1},  {"25h", -1},  {"1.5s", -1}, {" 1", -1}};
+} TIMEOUTS[] = {{"10", 10},  {"10ms", 10}, {"2s", 2000}, {"3m", 180000}, {"1h", 3600000},
+                {"0", 0},    {"", -1},     {"s", -1},    {"-1", -1},     {"1d", -1},
+                {"1 s", -1}, {"25h", -1},  {"1.5s", -1}, {" 1", -1}};
 
 static void test_timeouts(void **state)
 {
@@ -213,8 +213,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places), cmocka_unit_test(test_modes),    cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_places),   cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_wrong),    cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_timeouts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

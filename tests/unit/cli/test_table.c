@@ -128,9 +128,9 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),     cmocka_unit_test(test_show),
-        cmocka_unit_test(test_colours),  cmocka_unit_test(test_width),
-        cmocka_unit_test(test_encoding), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_show),
+        cmocka_unit_test(test_colours),   cmocka_unit_test(test_width),
+        cmocka_unit_test(test_encoding),  cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_cut_lines),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

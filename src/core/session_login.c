@@ -22,6 +22,7 @@
 #include "core/core.h"
 #include "core/login_auth.h"
 #include "core/session.h"
+#include "core/session_metadata.h"
 #include "core/user_mapping.h"
 #include "proto/handshake.h"
 
@@ -218,6 +219,23 @@ static uint32_t max_allowed_packet(const struct sl_service *service)
     return least > UINT32_MAX ? 0 : (uint32_t)least;
 }
 
+/* With what the client wants to know of the session, if it can take it (connection_metadata). */
+static void send_login_ok(struct sl_session *s, uint8_t seq)
+{
+    struct sl_buf out = SL_BUF_INIT;
+    int rc;
+    if (s->capabilities & SL_CAP_SESSION_TRACK) {
+        struct sl_buf state = SL_BUF_INIT;
+        rc = sl_session_metadata_build(s, &state);
+        rc = rc < 0 ? rc
+                    : sl_packet_build_ok_state(&out, seq, SL_STATUS_AUTOCOMMIT, sl_buf_slice(&state));
+        sl_buf_free(&state);
+    } else {
+        rc = sl_packet_build_ok(&out, seq, 0, 0, SL_STATUS_AUTOCOMMIT, 0, NULL);
+    }
+    send_packet(s, &out, rc);
+}
+
 static void accept_login(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
@@ -245,9 +263,7 @@ static void accept_login(struct sl_session *s)
     sl_log_info("Client '%s'@[%s] logged in to service '%s'", s->client_user, l->host_text,
                 s->service->name);
     sl_session_login_clear(s);
-    struct sl_buf out = SL_BUF_INIT;
-    int rc = sl_packet_build_ok(&out, seq, 0, 0, SL_STATUS_AUTOCOMMIT, 0, NULL);
-    send_packet(s, &out, rc);
+    send_login_ok(s, seq);
     if (was_change_user && s->step == SL_SESSION_READY) {
         sl_session_command_done(s);
     }

@@ -210,6 +210,22 @@ int sl_packet_build_ok(struct sl_buf *buf, uint8_t seq, uint64_t affected_rows,
     return sl_writer_finish(&w);
 }
 
+int sl_packet_build_ok_state(struct sl_buf *buf, uint8_t seq, uint16_t status,
+                             struct sl_slice state)
+{
+    struct sl_writer w = sl_writer_buf(buf);
+    size_t begin = sl_write_packet_begin(&w);
+    sl_write_u8(&w, SL_FIRST_OK);
+    sl_write_lenenc(&w, 0);
+    sl_write_lenenc(&w, 0);
+    sl_write_u16(&w, status | SL_STATUS_SESSION_STATE_CHANGED);
+    sl_write_u16(&w, 0);
+    sl_write_lestr(&w, sl_slice(NULL, 0)); /* info */
+    sl_write_lestr(&w, state);
+    sl_write_packet_end(&w, begin, seq);
+    return sl_writer_finish(&w);
+}
+
 int sl_packet_build_eof(struct sl_buf *buf, uint8_t seq, bool deprecate_eof, uint16_t status,
                         uint16_t warnings)
 {

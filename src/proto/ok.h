@@ -105,6 +105,10 @@ int sl_packet_build_ok(struct sl_buf *buf, uint8_t seq, uint64_t affected_rows,
                        uint64_t last_insert_id, uint16_t status, uint16_t warnings,
                        const char *info);
 
+/* An OK with a session-state block, for clients with SL_CAP_SESSION_TRACK only. */
+int sl_packet_build_ok_state(struct sl_buf *buf, uint8_t seq, uint16_t status,
+                             struct sl_slice state);
+
 /* EOF-shaped success of SET_OPTION, DEBUG ...: 5 bytes, or the 7-byte OK with fe under
  * DEPRECATE_EOF. */
 int sl_packet_build_eof(struct sl_buf *buf, uint8_t seq, bool deprecate_eof, uint16_t status,

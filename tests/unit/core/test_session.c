@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "core/server.h"
 #include "proto/handshake.h"
+#include "proto/ok.h"
 
 static const char *const other_replica[] = {[1] = "s3", [2] = "s2"};
 
@@ -631,6 +632,79 @@ static void test_readconnroute(void **state)
     world_down(&w);
 }
 
+/* ---- connection_metadata ---- */
+
+static bool state_has(struct sl_slice block, const char *name, const char *value)
+{
+    struct sl_state_iter it = sl_state_iter(block);
+    struct sl_state_record rec;
+    bool found = false;
+    while (sl_state_next(&it, &rec)) {
+        found |= sl_slice_equal(rec.name, sl_slice_text(name)) &&
+                 (!value || sl_slice_equal(rec.value, sl_slice_text(value)));
+    }
+    assert_false(it.block.failed);
+    return found;
+}
+
+static void set_info(struct world *w, unsigned server, const char *version, const char *time_zone)
+{
+    struct sl_server_info info;
+    sl_server_info_get(w->core->servers[server], &info);
+    snprintf(info.version, sizeof info.version, "%s", version);
+    snprintf(info.time_zone, sizeof info.time_zone, "%s", time_zone);
+    snprintf(info.tx_isolation, sizeof info.tx_isolation, "REPEATABLE-READ");
+    info.max_allowed_packet = 1 << 24;
+    sl_server_info_set(w->core->servers[server], &info);
+}
+
+static struct sl_packet_ok login_ok(struct world *w, struct client *c, uint64_t capabilities)
+{
+    struct sl_packet_ok ok;
+    client_open(w, c, capabilities);
+    struct sl_slice packet = sl_buf_slice(&c->login_ok);
+    assert_int_equal(sl_packet_ok_parse(packet.data + 4, packet.len - 4, capabilities & SL_CAP_SESSION_TRACK, &ok),
+                     0);
+    return ok;
+}
+
+static void test_metadata(void **state)
+{
+    struct world w;
+    struct client c;
+    char id[24];
+    world_up(&w, "");
+    set_info(&w, 0, "10.11.19-MariaDB", "SYSTEM");
+    set_info(&w, 1, "11.4.2-MariaDB", "+01:00");
+    struct sl_packet_ok ok = login_ok(&w, &c, CLIENT_CAPABILITIES | SL_CAP_SESSION_TRACK);
+    assert_true(ok.status & SL_STATUS_SESSION_STATE_CHANGED);
+    snprintf(id, sizeof id, "%u", c.id);
+    assert_true(state_has(ok.state, "connection_id", id));
+    assert_true(state_has(ok.state, "threads_connected", "1"));
+    assert_true(state_has(ok.state, "maxscale", NULL));
+    assert_true(state_has(ok.state, "character_set_client", "utf8mb4"));
+    assert_true(state_has(ok.state, "time_zone", "SYSTEM")); /* of the Master */
+    assert_true(state_has(ok.state, "max_allowed_packet", "16777216"));
+    assert_true(state_has(ok.state, "tx_isolation", "REPEATABLE-READ"));
+    assert_false(state_has(ok.state, "system_time_zone", NULL)); /* not known */
+    client_close(&c);
+    world_status(&w, 0, SL_SERVER_RUNNING | SL_SERVER_SLAVE);
+    world_status(&w, 1, SL_SERVER_RUNNING | SL_SERVER_MASTER);
+    ok = login_ok(&w, &c, CLIENT_CAPABILITIES | SL_CAP_SESSION_TRACK);
+    assert_true(state_has(ok.state, "transaction_isolation", "REPEATABLE-READ"));
+    assert_true(state_has(ok.state, "time_zone", "+01:00"));
+    client_close(&c);
+    w.core->listeners[0]->settings.connection_metadata = (char[]){"time_zone=auto,colour=blue"};
+    ok = login_ok(&w, &c, CLIENT_CAPABILITIES | SL_CAP_SESSION_TRACK);
+    assert_true(state_has(ok.state, "colour", "blue"));
+    assert_false(state_has(ok.state, "maxscale", NULL));
+    client_close(&c);
+    ok = login_ok(&w, &c, CLIENT_CAPABILITIES); /* cannot take it */
+    assert_false(ok.status & SL_STATUS_SESSION_STATE_CHANGED);
+    client_close(&c);
+    world_down(&w);
+}
+
 /* ---- memory ---- */
 
 static uint64_t grown_by(struct world *w, struct client *c, const char *sql, unsigned count)
@@ -688,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_client_vanishes),
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_readconnroute),
+        cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_no_allocation_per_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

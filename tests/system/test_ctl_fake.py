@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -58,10 +59,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Api:
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.requests, self.login, self.delay_s, self.garbage = [], 'admin:mariadb', 0, False
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.server.api = self
         self.host = '127.0.0.1:%d' % self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -136,6 +141,29 @@ def test_network_failures(api, home):
         threading.Thread(target=lambda: s.accept()[0].close(), daemon=True).start()
         p = ctl('-h', '127.0.0.1:%d' % s.getsockname()[1], 'list', 'servers')
     assert p.returncode == 1 and '--secure' in p.stderr
+
+
+def test_tls(home):
+    pem = str(home / 'server.pem')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-nodes', '-subj', '/CN=test',
+                    '-pkeyopt', 'ec_paramgen_curve:P-256', '-addext', 'subjectAltName=IP:127.0.0.1',
+                    '-days', '2', '-keyout', pem, '-out', pem + '.crt'], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(pem, 'a') as key, open(pem + '.crt') as crt:
+        key.write(crt.read())
+    api = Api(pem)
+    try:
+        p = ctl('-s', '-h', api.host, '--tls-ca-cert', pem + '.crt', 'list', 'filters', '--tsv')
+        assert (p.returncode, p.stdout) == (0, expected('list_filters.tsv')), p.stderr
+        p = ctl('-s', '-h', api.host, 'list', 'filters')
+        assert p.returncode == 1 and 'certificate' in p.stderr
+        p = ctl('-s', '-h', api.host, '--no-tls-verify-server-cert', 'list', 'filters', '--tsv')
+        assert p.returncode == 0
+        p = ctl('-h', api.host, 'list', 'filters')
+        assert p.returncode == 1 and '--secure' in p.stderr
+    finally:
+        api.server.shutdown()
+        api.server.server_close()
 
 
 def test_proxies_are_ignored_for_loopback(api, home, monkeypatch):

@@ -143,7 +143,7 @@ def test_metrics(sealane):
     with sealane.wire() as c:
         for _ in range(10):
             c.query('SELECT a FROM test.t')
-    code, text = sealane.request('GET', '/../metrics')
+    code, text = sealane.request('GET', '/metrics')
     assert code == 200
     names = set()
     for line in text.splitlines():

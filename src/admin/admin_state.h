@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the REST interface holds besides the core. Fixed after start but for the atomics and the stamps.
+ * What the REST interface holds besides the core. Fixed after start but for the atomics and the
+ * stamps.
  */
 #ifndef SL_ADMIN_ADMIN_STATE_H
 #define SL_ADMIN_ADMIN_STATE_H
@@ -22,7 +23,7 @@ struct sl_admin {
     struct sl_stamps stamps;
     char *key_pem, *cert_pem, *ca_pem; /* NULL without TLS */
     _Atomic bool is_stopping;
-    _Atomic uint64_t requests;         /* served since start */
+    _Atomic uint64_t requests; /* served since start */
 };
 
 #endif

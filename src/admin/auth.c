@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Authentication and authorisation of one request. The effective method counts (after X-HTTP-Method-Override).
+ * Authentication and authorisation of one request. The effective method counts (after
+ * X-HTTP-Method-Override).
  *
  *   host lists -> cookie -> bearer token -> Basic -> role
  *
- * A reader who tries to write gets 401 after Basic and 403 after a token, as clients of MaxScale expect. The role of
- * a token's user is looked up anew, so that tokens die with their account. Connection's thread.
+ * A reader who tries to write gets 401 after Basic and 403 after a token, as clients of MaxScale
+ * expect. The role of a token's user is looked up anew, so that tokens die with their account.
+ * Connection's thread.
  */
 #include "admin/auth.h"
 
@@ -28,7 +30,8 @@
 
 /* ---- headers ---- */
 
-/* Decodes base64 (padding included) into a NUL-terminated string; SL_EINVAL when it is none, is too long or holds NULs. */
+/* Decodes base64 (padding included) into a NUL-terminated string; SL_EINVAL when it is none, is too
+ * long or holds NULs. */
 static int decode_base64(const char *text, char *out, size_t size)
 {
     size_t len = strlen(text);
@@ -39,7 +42,8 @@ static int decode_base64(const char *text, char *out, size_t size)
     if (n < 0) {
         return SL_EINVAL;
     }
-    n -= (text[len - 1] == '=') + (text[len - 2] == '='); /* the decoder counts the padding as bytes */
+    n -= (text[len - 1] == '=') +
+         (text[len - 2] == '='); /* the decoder counts the padding as bytes */
     out[n] = '\0';
     return strlen(out) == (size_t)n ? SL_OK : SL_EINVAL;
 }
@@ -54,7 +58,8 @@ bool sl_auth_basic_parse(const char *header, char *ret_user, size_t user_size, c
         return false;
     }
     const char *colon = strchr(both, ':');
-    bool fits = colon != NULL && (size_t)(colon - both) < user_size && strlen(colon + 1) < password_size;
+    bool fits =
+        colon != NULL && (size_t)(colon - both) < user_size && strlen(colon + 1) < password_size;
     if (fits) {
         snprintf(ret_user, user_size, "%.*s", (int)(colon - both), both);
         snprintf(ret_password, password_size, "%s", colon + 1);
@@ -88,16 +93,17 @@ bool sl_auth_cookie_find(const char *header, const char *name, char *out, size_t
 static bool host_is_allowed(const struct sl_auth *a, const struct sl_admin_request *rq)
 {
     char name[NI_MAXHOST] = "";
-    bool needs_name = !a->skip_name_resolve &&
-                      (sl_hosts_need_name(a->readwrite_hosts) || sl_hosts_need_name(a->readonly_hosts));
+    bool needs_name = !a->skip_name_resolve && (sl_hosts_need_name(a->readwrite_hosts) ||
+                                                sl_hosts_need_name(a->readonly_hosts));
     if (needs_name) {
         /* Blocks this connection's thread only. */
-        getnameinfo((const struct sockaddr *)(const void *)&rq->peer, sizeof rq->peer, name, sizeof name, NULL, 0,
-                    NI_NAMEREQD);
+        getnameinfo((const struct sockaddr *)(const void *)&rq->peer, sizeof rq->peer, name,
+                    sizeof name, NULL, 0, NI_NAMEREQD);
     }
     const char *known = name[0] != '\0' ? name : NULL;
     return sl_hosts_match(a->readwrite_hosts, &rq->peer, known) ||
-           (sl_admin_method_is_read(rq->method) && sl_hosts_match(a->readonly_hosts, &rq->peer, known));
+           (sl_admin_method_is_read(rq->method) &&
+            sl_hosts_match(a->readonly_hosts, &rq->peer, known));
 }
 
 /* ---- credentials ---- */
@@ -115,7 +121,8 @@ static bool take_token(const struct sl_auth *a, struct sl_admin_request *rq, con
 static bool try_cookie(const struct sl_auth *a, struct sl_admin_request *rq)
 {
     char token[TOKEN_MAX];
-    return sl_auth_cookie_find(sl_admin_header(rq, "Cookie"), SL_AUTH_COOKIE, token, sizeof token) &&
+    return sl_auth_cookie_find(sl_admin_header(rq, "Cookie"), SL_AUTH_COOKIE, token,
+                               sizeof token) &&
            take_token(a, rq, token);
 }
 
@@ -129,8 +136,8 @@ static bool try_bearer(const struct sl_auth *a, struct sl_admin_request *rq)
 static bool try_basic(const struct sl_auth *a, struct sl_admin_request *rq)
 {
     char password[CREDENTIALS_MAX];
-    if (!sl_auth_basic_parse(sl_admin_header(rq, "Authorization"), rq->user, sizeof rq->user, password,
-                             sizeof password)) {
+    if (!sl_auth_basic_parse(sl_admin_header(rq, "Authorization"), rq->user, sizeof rq->user,
+                             password, sizeof password)) {
         return false;
     }
     rq->role = sl_passwd_check(a->passwd, rq->user, password);
@@ -140,25 +147,29 @@ static bool try_basic(const struct sl_auth *a, struct sl_admin_request *rq)
 
 /* ---- refusals ---- */
 
-static void refuse(const struct sl_auth *a, const struct sl_admin_request *rq, struct sl_admin_response *rs,
-                   const char *why)
+static void refuse(const struct sl_auth *a, const struct sl_admin_request *rq,
+                   struct sl_admin_response *rs, const char *why)
 {
     char peer[64];
     sl_address_text(&rq->peer, peer, sizeof peer);
     if (a->logs_failures) {
-        sl_log_warning("Authentication failed for '%s'@[%s]. Request: %s /%s: %s", rq->user[0] != '\0' ? rq->user : "-",
-                       peer, sl_admin_method_name(rq->method), rq->path, why);
+        sl_log_warning("Authentication failed for '%s'@[%s]. Request: %s /%s: %s",
+                       rq->user[0] != '\0' ? rq->user : "-", peer, sl_admin_method_name(rq->method),
+                       rq->path, why);
     }
     sl_admin_fail(rs, 401, "access denied");
-    /* A browser opens its own login window for this header: not for scripts in a page, and not for the login itself. */
+    /* A browser opens its own login window for this header: not for scripts in a page, and not for
+     * the login itself. */
     const char *by = sl_admin_header(rq, "X-Requested-With");
-    bool is_script = (by != NULL && strcasecmp(by, "XMLHttpRequest") == 0) || strcmp(rq->path, "auth") == 0;
+    bool is_script =
+        (by != NULL && strcasecmp(by, "XMLHttpRequest") == 0) || strcmp(rq->path, "auth") == 0;
     if (!is_script) {
         sl_admin_response_header(rs, "WWW-Authenticate", "Basic realm=\"maxscale\"");
     }
 }
 
-bool sl_auth_check(const struct sl_auth *a, struct sl_admin_request *rq, struct sl_admin_response *rs)
+bool sl_auth_check(const struct sl_auth *a, struct sl_admin_request *rq,
+                   struct sl_admin_response *rs)
 {
     if (!a->is_enabled) {
         rq->role = SL_ADMIN_ROLE_ADMIN;
@@ -202,7 +213,8 @@ static int64_t asked_max_age(const struct sl_admin_request *rq)
     return text != NULL && *text != '\0' && *end == '\0' && n > 0 && n < INT32_MAX ? n : 0;
 }
 
-void sl_auth_token(const struct sl_auth *a, struct sl_admin_request *rq, struct sl_admin_response *rs)
+void sl_auth_token(const struct sl_auth *a, struct sl_admin_request *rq,
+                   struct sl_admin_response *rs)
 {
     if (sl_admin_param_bool(rq, "logout", false)) {
         log_out(rs);
@@ -213,8 +225,10 @@ void sl_auth_token(const struct sl_auth *a, struct sl_admin_request *rq, struct 
         return;
     }
     if ((a->needs_https && !rq->is_https) || !try_basic(a, rq)) {
-        refuse(a, rq, rs, a->needs_https && !rq->is_https ? "tokens are given over HTTPS only (admin_secure_gui)"
-                                                          : "no valid credentials");
+        refuse(a, rq, rs,
+               a->needs_https && !rq->is_https
+                   ? "tokens are given over HTTPS only (admin_secure_gui)"
+                   : "no valid credentials");
         return;
     }
     int64_t asked = asked_max_age(rq);
@@ -230,7 +244,8 @@ void sl_auth_token(const struct sl_auth *a, struct sl_admin_request *rq, struct 
         if (asked != 0) {
             snprintf(max_age, sizeof max_age, "; Max-Age=%lld", (long long)age);
         }
-        sl_admin_response_header(rs, "Set-Cookie", SL_AUTH_COOKIE "=%s; Path=/; SameSite=Strict; HttpOnly%s%s", token,
+        sl_admin_response_header(rs, "Set-Cookie",
+                                 SL_AUTH_COOKIE "=%s; Path=/; SameSite=Strict; HttpOnly%s%s", token,
                                  rq->is_https ? "; Secure" : "", max_age);
         rs->status = 204;
     } else {

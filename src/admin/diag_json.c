@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The diagnostics sink over jansson. Invariant: stack[0..depth-1] is the path of open objects and arrays; the stack
- * borrows, the root owns all.
+ * The diagnostics sink over jansson. Invariant: stack[0..depth-1] is the path of open objects and
+ * arrays; the stack borrows, the root owns all.
  */
 #include "admin/diag_json.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Row filters as a whole: which parameters are filters, and expressions. Paths are in filter_path.c.
+ * Row filters as a whole: which parameters are filters, and expressions. Paths are in
+ * filter_path.c.
  *
- * Texts come from the query string, so depth and number of expressions are bounded. Trees are owned by their root.
- * No state; any thread.
+ * Texts come from the query string, so depth and number of expressions are bounded. Trees are owned
+ * by their root. No state; any thread.
  */
 #include "admin/filter.h"
 
@@ -96,22 +97,26 @@ static int parse_value(const char **p, json_t **ret, struct sl_err *err)
     *ret = json_loadb(*p, strlen(*p), JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &je);
     if (*ret == NULL) {
         return sl_err_set(err, SL_EINVAL,
-                          "the filter has no valid JSON value at '%.40s': %s (strings need quotes)", *p, je.text);
+                          "the filter has no valid JSON value at '%.40s': %s (strings need quotes)",
+                          *p, je.text);
     }
     *p += je.position;
     return SL_OK;
 }
 
-static int parse_any(const char **p, unsigned depth, struct sl_filter_expr **ret, struct sl_err *err);
+static int parse_any(const char **p, unsigned depth, struct sl_filter_expr **ret,
+                     struct sl_err *err);
 
-static int parse_operands(const char **p, unsigned depth, struct sl_filter_expr *e, struct sl_err *err)
+static int parse_operands(const char **p, unsigned depth, struct sl_filter_expr *e,
+                          struct sl_err *err)
 {
     for (;;) {
         if (e->operand_count == OPERANDS_MAX) {
-            return sl_err_set(err, SL_ELIMIT, "the filter has more than %d expressions in %s()", OPERANDS_MAX,
-                              op_names[e->op]);
+            return sl_err_set(err, SL_ELIMIT, "the filter has more than %d expressions in %s()",
+                              OPERANDS_MAX, op_names[e->op]);
         }
-        struct sl_filter_expr **more = sl_realloc(e->operands, (e->operand_count + 1) * sizeof *more);
+        struct sl_filter_expr **more =
+            sl_realloc(e->operands, (e->operand_count + 1) * sizeof *more);
         if (more == NULL) {
             return sl_err_set(err, SL_ENOMEM, "out of memory");
         }
@@ -129,7 +134,8 @@ static int parse_operands(const char **p, unsigned depth, struct sl_filter_expr 
     }
 }
 
-static int parse_inside(const char **p, unsigned depth, struct sl_filter_expr *e, struct sl_err *err)
+static int parse_inside(const char **p, unsigned depth, struct sl_filter_expr *e,
+                        struct sl_err *err)
 {
     int rc = e->op >= OP_AND ? parse_operands(p, depth, e, err) : parse_value(p, &e->value, err);
     if (rc < 0) {
@@ -143,7 +149,8 @@ static int parse_inside(const char **p, unsigned depth, struct sl_filter_expr *e
     return SL_OK;
 }
 
-static int parse_any(const char **p, unsigned depth, struct sl_filter_expr **ret, struct sl_err *err)
+static int parse_any(const char **p, unsigned depth, struct sl_filter_expr **ret,
+                     struct sl_err *err)
 {
     if (depth > DEPTH_MAX) {
         return sl_err_set(err, SL_ELIMIT, "the filter is nested deeper than %d", DEPTH_MAX);
@@ -284,7 +291,8 @@ bool sl_filter_is_asked(const struct sl_admin_param *params, unsigned count)
     return false;
 }
 
-/* filter=/json/ptr=EXPR. Without '=' there is nothing to compare with: ignored, as clients expect. */
+/* filter=/json/ptr=EXPR. Without '=' there is nothing to compare with: ignored, as clients expect.
+ */
 static int parse_pointer_term(const char *value, struct term *t, struct sl_err *err)
 {
     const char *equals = strchr(value, '=');

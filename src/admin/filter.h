@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Row filters of collections:   filter=/attributes/state="Down"     filter[$.attributes.state]=or(eq("a"),eq("b"))
+ * Row filters of collections:   filter=/attributes/state="Down"
+ * filter[$.attributes.state]=or(eq("a"),eq("b"))
  *
- *   EXPR     := JSON | op '(' JSON ')' | and|or|not '(' EXPR {',' EXPR} ')'     op: eq ne lt le gt ge
- *   a bare JSON value means eq(value); not() holds when none of its expressions does
+ *   EXPR     := JSON | op '(' JSON ')' | and|or|not '(' EXPR {',' EXPR} ')'     op: eq ne lt le gt
+ * ge a bare JSON value means eq(value); not() holds when none of its expressions does
  */
 #ifndef SL_ADMIN_FILTER_H
 #define SL_ADMIN_FILTER_H
@@ -21,7 +22,8 @@ struct sl_filter_path;
 /* True when one of the parameters is a filter. */
 bool sl_filter_is_asked(const struct sl_admin_param *params, unsigned count);
 
-/* All filters of a query string; a row must pass each. *ret is NULL when there are none. SL_EINVAL with *err. */
+/* All filters of a query string; a row must pass each. *ret is NULL when there are none. SL_EINVAL
+ * with *err. */
 int sl_filter_new(const struct sl_admin_param *params, unsigned count, struct sl_filter **ret,
                   struct sl_err *err);
 bool sl_filter_matches(const struct sl_filter *f, const json_t *row);

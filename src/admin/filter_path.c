@@ -2,8 +2,9 @@
 /*
  * Paths into JSON: pointers (RFC 6901) and the part of JSONPath that filters need.
  *
- * Both become a list of steps, each choosing members of the value reached so far. A step with several indexes or a
- * wildcard branches, so a path is walked recursively; its length is bounded. No state; any thread.
+ * Both become a list of steps, each choosing members of the value reached so far. A step with
+ * several indexes or a wildcard branches, so a path is walked recursively; its length is bounded.
+ * No state; any thread.
  */
 #include "admin/filter.h"
 
@@ -50,7 +51,8 @@ static int add_step(struct sl_filter_path *p, const struct step *step, struct sl
 {
     if (p->count == STEPS_MAX) {
         sl_free(step->name);
-        return sl_err_set(err, SL_ELIMIT, "the path of the filter has more than %d steps", STEPS_MAX);
+        return sl_err_set(err, SL_ELIMIT, "the path of the filter has more than %d steps",
+                          STEPS_MAX);
     }
     p->steps[p->count++] = *step;
     return SL_OK;
@@ -173,7 +175,8 @@ static int parse_member(const char **at, struct sl_filter_path *p, struct sl_err
         return bad_path(*at, err);
     }
     bool is_all = len == 1 && **at == '*';
-    int rc = is_all ? add_step(p, &(struct step){.kind = STEP_ALL}, err) : add_name(p, *at, len, err);
+    int rc =
+        is_all ? add_step(p, &(struct step){.kind = STEP_ALL}, err) : add_name(p, *at, len, err);
     *at += len;
     return rc;
 }

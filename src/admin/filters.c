@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource `filters`. There are no filter modules, and the configuration check refuses filters of unknown modules, so
- * the list is empty and every name is unknown. Connection's thread.
+ * Resource `filters`. There are no filter modules, and the configuration check refuses filters of
+ * unknown modules, so the list is empty and every name is unknown. Connection's thread.
  */
 #include "admin/jsonapi.h"
 #include "admin/resources.h"

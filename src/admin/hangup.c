@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message to each worker, which owns the sessions: the connections to the server are lost. The message frees itself.
+ * A message to each worker, which owns the sessions: the connections to the server are lost. The
+ * message frees itself.
  */
 #include "admin/hangup.h"
 
@@ -28,8 +29,7 @@ static void close_backend_of(struct sl_session *s, const struct sl_server *serve
 static void run(struct sl_message *m, struct sl_loop *loop)
 {
     struct hangup *h = SL_CONTAINER_OF(m, struct hangup, message);
-    SL_LIST_FOR_EACH(node, &h->worker->sessions)
-    {
+    SL_LIST_FOR_EACH (node, &h->worker->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (s->step != SL_SESSION_CLOSING) {
             close_backend_of(s, h->server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host lists. An IPv4 client of a dual-stack socket (::ffff:1.2.3.4) counts as IPv4. No state; any thread.
+ * Host lists. An IPv4 client of a dual-stack socket (::ffff:1.2.3.4) counts as IPv4. No state; any
+ * thread.
  */
 #include "admin/hosts.h"
 
@@ -131,7 +132,8 @@ static bool like(const char *text, const char *pattern)
         if (*pattern == '%') {
             star = pattern++;
             resume = text;
-        } else if (*pattern == '_' || tolower((unsigned char)*pattern) == tolower((unsigned char)*text)) {
+        } else if (*pattern == '_' ||
+                   tolower((unsigned char)*pattern) == tolower((unsigned char)*text)) {
             pattern++;
             text++;
         } else if (star != NULL) {
@@ -190,8 +192,9 @@ bool sl_hosts_match(const struct sl_hosts *h, const struct sockaddr_storage *pee
     }
     for (unsigned i = 0; i < h->count; i++) {
         const struct item *item = &h->items[i];
-        if (item->is_network ? in_network(item, family, address)
-                             : like(text, item->pattern) || (name != NULL && like(name, item->pattern))) {
+        if (item->is_network
+                ? in_network(item, family, address)
+                : like(text, item->pattern) || (name != NULL && like(name, item->pattern))) {
             return true;
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of client hosts: addresses, networks (10.0.0.0/8), patterns with % and _ for names and addresses. */
+/* Lists of client hosts: addresses, networks (10.0.0.0/8), patterns with % and _ for names and
+ * addresses. */
 #ifndef SL_ADMIN_HOSTS_H
 #define SL_ADMIN_HOSTS_H
 
@@ -16,6 +17,7 @@ void sl_hosts_free(struct sl_hosts *h);
 /* Are there patterns that need the client's name? */
 bool sl_hosts_need_name(const struct sl_hosts *h);
 /* `name` is the client's reverse DNS name, NULL when it is not known. */
-bool sl_hosts_match(const struct sl_hosts *h, const struct sockaddr_storage *peer, const char *name);
+bool sl_hosts_match(const struct sl_hosts *h, const struct sockaddr_storage *peer,
+                    const char *name);
 
 #endif

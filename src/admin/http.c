@@ -2,8 +2,9 @@
 /*
  * The HTTP server: libmicrohttpd around sl_admin_route_run().
  *
- * One thread per connection, because handlers may wait (a monitor's tick, a worker's answer) and must not hold up
- * others; the number of connections, the size of headers and bodies, and the time a connection may idle are limited.
+ * One thread per connection, because handlers may wait (a monitor's tick, a worker's answer) and
+ * must not hold up others; the number of connections, the size of headers and bodies, and the time
+ * a connection may idle are limited.
  *
  *   on_request  1st call: makes the exchange   body calls: collect   last call: route, answer
  *   on_completed: frees the exchange
@@ -54,7 +55,8 @@ static const char *header_of(const struct sl_admin_request *rq, const char *name
     return MHD_lookup_connection_value(rq->header_arg, MHD_HEADER_KIND, name);
 }
 
-static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
 {
     struct exchange *x = arg;
     if (x->rq.param_count == SL_ADMIN_PARAMS_MAX) {
@@ -67,7 +69,8 @@ static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char 
 
 static void take_peer(struct sl_admin_request *rq, struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *peer = info != NULL ? info->client_addr : NULL;
     if (peer != NULL && peer->sa_family == AF_INET) {
         memcpy(&rq->peer, peer, sizeof(struct sockaddr_in));
@@ -79,7 +82,8 @@ static void take_peer(struct sl_admin_request *rq, struct MHD_Connection *connec
 /* The Host header goes into links: only what a host and port consist of. */
 static bool host_is_clean(const char *host)
 {
-    return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") == strlen(host);
+    return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") ==
+           strlen(host);
 }
 
 /* Fills the request; an answer in x->rs means that it cannot be run. */
@@ -193,8 +197,9 @@ static void collect_body(struct exchange *x, const char *data, size_t len)
     }
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *data_len, void **slot)
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **slot)
 {
     struct sl_admin *a = arg;
     if (*slot == NULL) {
@@ -256,7 +261,8 @@ static int read_file(const char *path, char **ret, struct sl_err *err)
     fclose(f);
     if (!is_whole) {
         sl_free(text);
-        return sl_err_set(err, SL_EINVAL, "'%s' is empty or too long for a key or certificate", path);
+        return sl_err_set(err, SL_EINVAL, "'%s' is empty or too long for a key or certificate",
+                          path);
     }
     *ret = text;
     return SL_OK;
@@ -268,7 +274,8 @@ static int load_tls(struct sl_admin *a, const struct sl_global_settings *g, stru
         return SL_OK;
     }
     if (g->admin_ssl_key == NULL || g->admin_ssl_cert == NULL) {
-        return sl_err_set(err, SL_EINVAL, "admin_ssl_key and admin_ssl_cert go together: set both or none");
+        return sl_err_set(err, SL_EINVAL,
+                          "admin_ssl_key and admin_ssl_cert go together: set both or none");
     }
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES) {
         return sl_err_set(err, SL_ENOTSUP, "libmicrohttpd was built without TLS");
@@ -287,8 +294,10 @@ static void tls_priorities(int64_t mask, char *out, size_t size)
     static const struct {
         int64_t bit;
         const char *name;
-    } versions[] = {{SL_TLS_VERSION_10, "TLS1.0"}, {SL_TLS_VERSION_11, "TLS1.1"},
-                    {SL_TLS_VERSION_12, "TLS1.2"}, {SL_TLS_VERSION_13, "TLS1.3"}};
+    } versions[] = {{SL_TLS_VERSION_10, "TLS1.0"},
+                    {SL_TLS_VERSION_11, "TLS1.1"},
+                    {SL_TLS_VERSION_12, "TLS1.2"},
+                    {SL_TLS_VERSION_13, "TLS1.3"}};
     if (mask == SL_TLS_VERSION_MAX) {
         snprintf(out, size, "NORMAL");
         return;
@@ -337,9 +346,10 @@ static int open_socket(const struct sl_global_settings *g, int *ret_fd, struct s
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         }
     }
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-        rc = sl_err_set(err, SL_ESYS, "the REST API cannot listen on [%s]:%d: %s", g->admin_host, (int)g->admin_port,
-                        strerror(errno));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 ||
+        listen(fd, LISTEN_BACKLOG) < 0) {
+        rc = sl_err_set(err, SL_ESYS, "the REST API cannot listen on [%s]:%d: %s", g->admin_host,
+                        (int)g->admin_port, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -366,18 +376,22 @@ static int start_daemon(struct sl_admin *a, const struct sl_global_settings *g, 
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-                     MHD_USE_ERROR_LOG | MHD_USE_ITC | (a->key_pem != NULL ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+                     MHD_USE_POLL | MHD_USE_ERROR_LOG | MHD_USE_ITC |
+                     (a->key_pem != NULL ? MHD_USE_TLS : 0);
     a->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HEADER_MEMORY, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_ARRAY,
+        flags, 0, NULL, NULL, on_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_ARRAY,
         a->key_pem != NULL ? tls : none, MHD_OPTION_END);
     if (a->daemon == NULL) {
         close(fd);
-        return sl_err_set(err, SL_ESYS, "the REST API cannot start on [%s]:%d%s", g->admin_host, (int)g->admin_port,
-                          a->key_pem != NULL ? ": is the key in admin_ssl_key that of the certificate?" : "");
+        return sl_err_set(
+            err, SL_ESYS, "the REST API cannot start on [%s]:%d%s", g->admin_host,
+            (int)g->admin_port,
+            a->key_pem != NULL ? ": is the key in admin_ssl_key that of the certificate?" : "");
     }
     return SL_OK;
 }
@@ -399,8 +413,8 @@ int sl_admin_start(struct sl_core *core, struct sl_admin **ret, struct sl_err *e
         sl_admin_stop(a);
         return rc;
     }
-    sl_log_notice("REST API on %s://%s:%d%s", a->key_pem != NULL ? "https" : "http", g->admin_host, (int)g->admin_port,
-                  g->admin_auth ? "" : ", without authentication");
+    sl_log_notice("REST API on %s://%s:%d%s", a->key_pem != NULL ? "https" : "http", g->admin_host,
+                  (int)g->admin_port, g->admin_auth ? "" : ", without authentication");
     *ret = a;
     return SL_OK;
 }

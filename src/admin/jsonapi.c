@@ -2,8 +2,9 @@
 /*
  * The envelope around every answer, and what the query string may ask of it.
  *
- * The order is: row filters, then the page, then sparse fields, so that a filter may look at a field that is not
- * shown. Facts: MaxScale 24.02 documentation, REST API guide ("Common Request Parameters"). No state; any thread.
+ * The order is: row filters, then the page, then sparse fields, so that a filter may look at a
+ * field that is not shown. Facts: MaxScale 24.02 documentation, REST API guide ("Common Request
+ * Parameters"). No state; any thread.
  */
 #include "admin/jsonapi.h"
 
@@ -71,7 +72,8 @@ json_t *sl_jsonapi_resource(const struct sl_admin_request *rq, const char *path,
     if (relationships != NULL) {
         json_object_set_new(o, "relationships", relationships);
     }
-    json_object_set_new(o, "links", json_pack("{s:o}", "self", sl_jsonapi_url(rq, "%s/%s", path, id)));
+    json_object_set_new(o, "links",
+                        json_pack("{s:o}", "self", sl_jsonapi_url(rq, "%s/%s", path, id)));
     return o;
 }
 
@@ -218,8 +220,8 @@ static void append_encoded(struct sl_buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        strchr("-._~", c) != NULL;
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                        (c >= 'A' && c <= 'Z') || strchr("-._~", c) != NULL;
         sl_buf_printf(out, is_plain ? "%c" : "%%%02X", c);
     }
 }
@@ -227,7 +229,8 @@ static void append_encoded(struct sl_buf *out, const char *text)
 static json_t *page_url(const struct sl_admin_request *rq, int64_t size, int64_t number)
 {
     struct sl_buf query = SL_BUF_INIT;
-    sl_buf_printf(&query, "?page%%5Bsize%%5D=%lld&page%%5Bnumber%%5D=%lld", (long long)size, (long long)number);
+    sl_buf_printf(&query, "?page%%5Bsize%%5D=%lld&page%%5Bnumber%%5D=%lld", (long long)size,
+                  (long long)number);
     for (unsigned i = 0; i < rq->param_count; i++) {
         const struct sl_admin_param *p = &rq->params[i];
         if (strncmp(p->name, "page[", 5) != 0) {
@@ -256,7 +259,8 @@ static void apply_page(const struct sl_admin_request *rq, json_t *answer, json_t
     int64_t number = positive_number(sl_admin_param(rq, "page[number]"));
     int64_t last = total > 0 ? (total - 1) / size : 0;
     json_t *page = json_array();
-    /* `number` beyond the last page gives an empty one; compared by division so that the product cannot overflow. */
+    /* `number` beyond the last page gives an empty one; compared by division so that the product
+     * cannot overflow. */
     for (int64_t i = 0; number <= last && i < size && number * size + i < total; i++) {
         json_array_append(page, json_array_get(*rows, (size_t)(number * size + i)));
     }
@@ -282,11 +286,14 @@ static json_t *envelope(const struct sl_admin_request *rq)
     return json_pack("{s:{s:o}}", "links", "self", make_url(rq, rq->path, ""));
 }
 
-void sl_jsonapi_one(const struct sl_admin_request *rq, struct sl_admin_response *rs, json_t *resource)
+void sl_jsonapi_one(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                    json_t *resource)
 {
     if (sl_filter_is_asked(rq->params, rq->param_count)) {
         json_decref(resource);
-        sl_admin_fail(rs, 400, "'%s' is a single resource: a filter is possible on collections only", rq->path);
+        sl_admin_fail(rs, 400,
+                      "'%s' is a single resource: a filter is possible on collections only",
+                      rq->path);
         return;
     }
     apply_fields(rq, resource);
@@ -295,7 +302,8 @@ void sl_jsonapi_one(const struct sl_admin_request *rq, struct sl_admin_response 
     json_object_set_new(rs->json, "data", resource);
 }
 
-void sl_jsonapi_many(const struct sl_admin_request *rq, struct sl_admin_response *rs, json_t *resources)
+void sl_jsonapi_many(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                     json_t *resources)
 {
     struct sl_err err = SL_ERR_INIT;
     if (apply_filters(rq, &resources, &err) < 0) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens over libjwt. The algorithm is fixed at start and a token that names another one is refused, so that nobody
- * can present an unsigned token, or a public key as an HMAC secret.
+ * Tokens over libjwt. The algorithm is fixed at start and a token that names another one is
+ * refused, so that nobody can present an unsigned token, or a public key as an HMAC secret.
  *
- * libjwt 1.10 knows HS*, RS* and ES*. `auto` means HS256 with a random key: with it tokens end with the process, as they do
- * in MaxScale without TLS.
+ * libjwt 1.10 knows HS*, RS* and ES*. `auto` means HS256 with a random key: with it tokens end with
+ * the process, as they do in MaxScale without TLS.
  */
 #include "admin/jwt.h"
 
@@ -89,14 +89,18 @@ static void set_pem_keys(struct sl_jwt_keys *k, const char *key_pem)
     k->check_len = k->check_key != NULL ? (int)strlen((char *)k->check_key) : 0;
 }
 
-int sl_jwt_keys_new(const struct sl_jwt_config *config, struct sl_jwt_keys **ret, struct sl_err *err)
+int sl_jwt_keys_new(const struct sl_jwt_config *config, struct sl_jwt_keys **ret,
+                    struct sl_err *err)
 {
     int i = find_algorithm(config->algorithm);
     if (i < 0) {
-        return sl_err_set(err, SL_ENOTSUP, "admin_jwt_algorithm: PS and Ed algorithms are not available; use auto, HS*, RS* or ES*");
+        return sl_err_set(err, SL_ENOTSUP,
+                          "admin_jwt_algorithm: PS and Ed algorithms are not available; use auto, "
+                          "HS*, RS* or ES*");
     }
     if (algorithms[i].needs_pem && config->key_pem == NULL) {
-        return sl_err_set(err, SL_EINVAL, "admin_jwt_algorithm: %s needs admin_ssl_key and admin_ssl_cert",
+        return sl_err_set(err, SL_EINVAL,
+                          "admin_jwt_algorithm: %s needs admin_ssl_key and admin_ssl_cert",
                           jwt_alg_str(algorithms[i].algorithm));
     }
     struct sl_jwt_keys *k = sl_xcalloc(1, sizeof *k);
@@ -113,7 +117,8 @@ int sl_jwt_keys_new(const struct sl_jwt_config *config, struct sl_jwt_keys **ret
     sl_free(probe);
     if (!works) {
         sl_jwt_keys_free(k);
-        return sl_err_set(err, SL_EINVAL, "admin_jwt_algorithm: %s does not work with the key in admin_ssl_key",
+        return sl_err_set(err, SL_EINVAL,
+                          "admin_jwt_algorithm: %s does not work with the key in admin_ssl_key",
                           jwt_alg_str(algorithms[i].algorithm));
     }
     *ret = k;
@@ -139,15 +144,16 @@ void sl_jwt_keys_free(struct sl_jwt_keys *k)
     sl_free(k);
 }
 
-static int fill(const struct sl_jwt_keys *k, jwt_t *jwt, const char *user, enum sl_admin_role role, int64_t now_s,
-                int64_t max_age_s)
+static int fill(const struct sl_jwt_keys *k, jwt_t *jwt, const char *user, enum sl_admin_role role,
+                int64_t now_s, int64_t max_age_s)
 {
     int rc = jwt_add_grant(jwt, "iss", k->issuer);
     rc = rc != 0 ? rc : jwt_add_grant(jwt, "sub", user);
     rc = rc != 0 ? rc : jwt_add_grant(jwt, "aud", user);
     rc = rc != 0 ? rc : jwt_add_grant_int(jwt, "iat", now_s);
     rc = rc != 0 ? rc : jwt_add_grant_int(jwt, "exp", now_s + max_age_s);
-    rc = rc != 0 ? rc : jwt_add_grant(jwt, "account", role == SL_ADMIN_ROLE_ADMIN ? "admin" : "basic");
+    rc = rc != 0 ? rc
+                 : jwt_add_grant(jwt, "account", role == SL_ADMIN_ROLE_ADMIN ? "admin" : "basic");
     return rc != 0 ? rc : jwt_set_alg(jwt, k->algorithm, k->sign_key, k->sign_len);
 }
 
@@ -166,14 +172,15 @@ char *sl_jwt_issue(const struct sl_jwt_keys *k, const char *user, enum sl_admin_
 }
 
 /* Claims of a token whose signature is right. */
-static int check_claims(const struct sl_jwt_keys *k, jwt_t *jwt, int64_t now_s, char *ret_user, size_t user_size)
+static int check_claims(const struct sl_jwt_keys *k, jwt_t *jwt, int64_t now_s, char *ret_user,
+                        size_t user_size)
 {
     const char *issuer = jwt_get_grant(jwt, "iss");
     const char *user = jwt_get_grant(jwt, "sub");
     errno = 0;
     long expires = jwt_get_grant_int(jwt, "exp");
-    if (jwt_get_alg(jwt) != k->algorithm || issuer == NULL || strcmp(issuer, k->issuer) != 0 || user == NULL ||
-        strlen(user) >= user_size || errno != 0 || expires <= now_s) {
+    if (jwt_get_alg(jwt) != k->algorithm || issuer == NULL || strcmp(issuer, k->issuer) != 0 ||
+        user == NULL || strlen(user) >= user_size || errno != 0 || expires <= now_s) {
         return SL_EAUTH;
     }
     snprintf(ret_user, user_size, "%s", user);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens: signed claims of who logged in (RFC 7519), made and checked with one key that lives as long as the process
- * (HS*), or with the private key of the REST interface (RS*, ES*). All functions: any thread.
+ * Tokens: signed claims of who logged in (RFC 7519), made and checked with one key that lives as
+ * long as the process (HS*), or with the private key of the REST interface (RS*, ES*). All
+ * functions: any thread.
  */
 #ifndef SL_ADMIN_JWT_H
 #define SL_ADMIN_JWT_H
@@ -14,13 +15,14 @@
 struct sl_jwt_keys;
 
 struct sl_jwt_config {
-    int64_t algorithm;    /* enum sl_conf_jwt_algorithm */
+    int64_t algorithm; /* enum sl_conf_jwt_algorithm */
     const char *issuer;
-    const char *key_pem;  /* private key of the REST interface; NULL without TLS */
+    const char *key_pem; /* private key of the REST interface; NULL without TLS */
 };
 
 /* SL_ENOTSUP, SL_EINVAL with *err: the algorithm is not available or does not go with the key. */
-int sl_jwt_keys_new(const struct sl_jwt_config *config, struct sl_jwt_keys **ret, struct sl_err *err);
+int sl_jwt_keys_new(const struct sl_jwt_config *config, struct sl_jwt_keys **ret,
+                    struct sl_err *err);
 void sl_jwt_keys_free(struct sl_jwt_keys *k);
 
 /* A token for the user, valid for so long; the caller frees with sl_free(). NULL: memory is out. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource `maxscale`: the process, its threads, its log. Thread statistics are the loops' relaxed counters.
- * Connection's thread.
+ * Resource `maxscale`: the process, its threads, its log. Thread statistics are the loops' relaxed
+ * counters. Connection's thread.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +28,8 @@ void sl_admin_health_get(struct sl_admin_request *rq, struct sl_admin_response *
 
 /* ---- /maxscale ---- */
 
-/* Parameters that are known by name in clients but stand for nothing here keep their documented values. */
+/* Parameters that are known by name in clients but stand for nothing here keep their documented
+ * values. */
 static json_t *parameters_json(const struct sl_core *core)
 {
     const struct sl_global_settings *g = &core->config->global;
@@ -51,16 +52,18 @@ static json_t *system_json(const struct sl_core *core)
     struct utsname os;
     uname(&os);
     long page = sysconf(_SC_PAGESIZE);
-    json_t *machine = json_pack(
-        "{s:I, s:I, s:f, s:I, s:I}", "cores_available", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "cores_physical",
-        (json_int_t)sysconf(_SC_NPROCESSORS_CONF), "cores_virtual", (double)sysconf(_SC_NPROCESSORS_ONLN),
-        "memory_available", (json_int_t)(sysconf(_SC_PHYS_PAGES) * page), "memory_physical",
-        (json_int_t)(sysconf(_SC_PHYS_PAGES) * page));
+    json_t *machine = json_pack("{s:I, s:I, s:f, s:I, s:I}", "cores_available",
+                                (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "cores_physical",
+                                (json_int_t)sysconf(_SC_NPROCESSORS_CONF), "cores_virtual",
+                                (double)sysconf(_SC_NPROCESSORS_ONLN), "memory_available",
+                                (json_int_t)(sysconf(_SC_PHYS_PAGES) * page), "memory_physical",
+                                (json_int_t)(sysconf(_SC_PHYS_PAGES) * page));
     json_t *maxscale = json_pack("{s:I, s:i}", "query_classifier_cache_size",
-                                 (json_int_t)core->config->global.query_classifier_cache_size, "threads",
-                                 (int)core->worker_count);
-    json_t *uts = json_pack("{s:s, s:s, s:s, s:s, s:s}", "machine", os.machine, "nodename", os.nodename, "release",
-                            os.release, "sysname", os.sysname, "version", os.version);
+                                 (json_int_t)core->config->global.query_classifier_cache_size,
+                                 "threads", (int)core->worker_count);
+    json_t *uts =
+        json_pack("{s:s, s:s, s:s, s:s, s:s}", "machine", os.machine, "nodename", os.nodename,
+                  "release", os.release, "sysname", os.sysname, "version", os.version);
     return json_pack("{s:o, s:o, s:o}", "machine", machine, "maxscale", maxscale, "os", uts);
 }
 
@@ -72,7 +75,8 @@ void sl_admin_maxscale_get(struct sl_admin_request *rq, struct sl_admin_response
     json_object_set_new(o, "commit", json_string(SL_COMMIT));
     json_object_set_new(o, "started_at", sl_jsonapi_date(core->started_s));
     json_object_set_new(o, "activated_at", sl_jsonapi_date(core->started_s));
-    json_object_set_new(o, "uptime", json_integer((json_int_t)((sl_clock_mono_ms() - core->started_ms) / 1000)));
+    json_object_set_new(o, "uptime",
+                        json_integer((json_int_t)((sl_clock_mono_ms() - core->started_ms) / 1000)));
     json_object_set_new(o, "process_datadir", sl_jsonapi_text(core->config->global.datadir));
     json_object_set_new(o, "config_sync", json_null());
     json_object_set_new(o, "system", system_json(core));
@@ -118,12 +122,16 @@ static json_t *stats_json(const struct sl_worker *w)
     }
     json_object_set_new(o, "state", json_string("Active"));
     json_object_set_new(o, "listening", json_true());
-    json_object_set_new(o, "load", json_pack("{s:i, s:i, s:i}", "last_second", (int)s->load_1s_pct, "last_minute",
-                                             (int)s->load_1m_pct, "last_hour", (int)s->load_1h_pct));
-    json_object_set_new(o, "memory", json_pack("{s:i, s:i, s:i, s:i}", "query_classifier", 0, "sessions", 0, "zombies",
-                                               0, "total", 0));
-    json_object_set_new(o, "query_classifier_cache", json_pack("{s:i, s:i, s:i, s:i, s:i}", "size", 0, "inserts", 0,
-                                                               "hits", 0, "misses", 0, "evictions", 0));
+    json_object_set_new(o, "load",
+                        json_pack("{s:i, s:i, s:i}", "last_second", (int)s->load_1s_pct,
+                                  "last_minute", (int)s->load_1m_pct, "last_hour",
+                                  (int)s->load_1h_pct));
+    json_object_set_new(o, "memory",
+                        json_pack("{s:i, s:i, s:i, s:i}", "query_classifier", 0, "sessions", 0,
+                                  "zombies", 0, "total", 0));
+    json_object_set_new(o, "query_classifier_cache",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i}", "size", 0, "inserts", 0, "hits", 0,
+                                  "misses", 0, "evictions", 0));
     return o;
 }
 
@@ -131,7 +139,8 @@ static json_t *thread_json(const struct sl_admin_request *rq, const struct sl_wo
 {
     char id[16];
     snprintf(id, sizeof id, "%u", w->index);
-    return sl_jsonapi_resource(rq, PATH "/threads", "threads", id, json_pack("{s:o}", "stats", stats_json(w)), NULL);
+    return sl_jsonapi_resource(rq, PATH "/threads", "threads", id,
+                               json_pack("{s:o}", "stats", stats_json(w)), NULL);
 }
 
 void sl_admin_threads_get(struct sl_admin_request *rq, struct sl_admin_response *rs)
@@ -147,7 +156,8 @@ void sl_admin_thread_get(struct sl_admin_request *rq, struct sl_admin_response *
 {
     char *end;
     unsigned long n = strtoul(rq->args[0], &end, 10);
-    if (rq->args[0][0] < '0' || rq->args[0][0] > '9' || *end != '\0' || n >= rq->core->worker_count) {
+    if (rq->args[0][0] < '0' || rq->args[0][0] > '9' || *end != '\0' ||
+        n >= rq->core->worker_count) {
         sl_admin_fail_unknown(rs, rq->args[0], "thread");
         return;
     }
@@ -163,8 +173,9 @@ void sl_admin_logs_get(struct sl_admin_request *rq, struct sl_admin_response *rs
         const char *name;
     } levels[] = {{SL_LOG_ALERT, "alert"},   {SL_LOG_ERROR, "error"}, {SL_LOG_WARNING, "warning"},
                   {SL_LOG_NOTICE, "notice"}, {SL_LOG_INFO, "info"},   {SL_LOG_DEBUG, "debug"}};
-    static const char *const parameters[] = {"log_debug", "log_info", "log_notice", "log_warning",
-                                             "log_throttling", "maxlog", "ms_timestamp", "syslog"};
+    static const char *const parameters[] = {"log_debug",    "log_info",       "log_notice",
+                                             "log_warning",  "log_throttling", "maxlog",
+                                             "ms_timestamp", "syslog"};
     const struct sl_global_settings *g = &rq->core->config->global;
     json_t *on = json_array();
     for (unsigned i = 0; i < SL_ARRAY_LEN(levels); i++) {
@@ -174,8 +185,9 @@ void sl_admin_logs_get(struct sl_admin_request *rq, struct sl_admin_response *rs
     }
     json_t *values = json_object();
     for (unsigned i = 0; i < SL_ARRAY_LEN(parameters); i++) {
-        json_object_set_new(values, parameters[i],
-                            sl_params_value(sl_settings_find(&sl_settings_global, parameters[i]), g));
+        json_object_set_new(
+            values, parameters[i],
+            sl_params_value(sl_settings_find(&sl_settings_global, parameters[i]), g));
     }
     json_t *o = json_object();
     json_object_set_new(o, "log_file", json_sprintf("%s/maxscale.log", g->logdir));

@@ -2,8 +2,8 @@
 /*
  * GET /metrics: counters for Prometheus, text format 0.0.4.
  *
- * Rows of tables say name, help and where the number is; all values are sums of relaxed per-worker counters.
- * Connection's thread.
+ * Rows of tables say name, help and where the number is; all values are sums of relaxed per-worker
+ * counters. Connection's thread.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -25,7 +25,8 @@ static void head(struct sl_buf *out, const char *name, const char *type, const c
     sl_buf_printf(out, "# HELP sealane_%s %s\n# TYPE sealane_%s %s\n", name, help, name, type);
 }
 
-static void number(struct sl_buf *out, const char *name, const char *type, const char *help, double value)
+static void number(struct sl_buf *out, const char *name, const char *type, const char *help,
+                   double value)
 {
     head(out, name, type, help);
     sl_buf_printf(out, "sealane_%s %.17g\n", name, value);
@@ -37,7 +38,8 @@ static uint64_t load(const void *counters, size_t offset)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* Object names are [A-Za-z0-9_.~-]: nothing in labels needs escaping but what a server says of itself. */
+/* Object names are [A-Za-z0-9_.~-]: nothing in labels needs escaping but what a server says of
+ * itself. */
 static void append_escaped(struct sl_buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -54,10 +56,12 @@ static const struct {
     const char *name;
     uint32_t bit;
 } state_bits[] = {
-    {"running", SL_SERVER_RUNNING},   {"master", SL_SERVER_MASTER},         {"slave", SL_SERVER_SLAVE},
-    {"synced", SL_SERVER_JOINED},     {"relay", SL_SERVER_RELAY},           {"binlogrouter", SL_SERVER_BLR},
-    {"draining", SL_SERVER_DRAINING}, {"maintenance", SL_SERVER_MAINT},     {"auth_error", SL_SERVER_AUTH_ERROR},
-    {"need_dns", SL_SERVER_NEED_DNS}, {"disk_full", SL_SERVER_DISK_FULL},
+    {"running", SL_SERVER_RUNNING},       {"master", SL_SERVER_MASTER},
+    {"slave", SL_SERVER_SLAVE},           {"synced", SL_SERVER_JOINED},
+    {"relay", SL_SERVER_RELAY},           {"binlogrouter", SL_SERVER_BLR},
+    {"draining", SL_SERVER_DRAINING},     {"maintenance", SL_SERVER_MAINT},
+    {"auth_error", SL_SERVER_AUTH_ERROR}, {"need_dns", SL_SERVER_NEED_DNS},
+    {"disk_full", SL_SERVER_DISK_FULL},
 };
 
 static void server_states(struct sl_buf *out, const struct sl_core *core)
@@ -66,8 +70,9 @@ static void server_states(struct sl_buf *out, const struct sl_core *core)
     for (unsigned i = 0; i < core->server_count; i++) {
         uint32_t status = sl_server_status(core->servers[i]);
         for (unsigned b = 0; b < SL_ARRAY_LEN(state_bits); b++) {
-            sl_buf_printf(out, "sealane_server_state{server=\"%s\",state=\"%s\"} %d\n", core->servers[i]->name,
-                          state_bits[b].name, (status & state_bits[b].bit) != 0);
+            sl_buf_printf(out, "sealane_server_state{server=\"%s\",state=\"%s\"} %d\n",
+                          core->servers[i]->name, state_bits[b].name,
+                          (status & state_bits[b].bit) != 0);
         }
     }
 }
@@ -90,24 +95,28 @@ static void server_counters(struct sl_buf *out, const struct sl_core *core)
         const char *help;
         size_t offset;
     } rows[] = {
-        {"server_connections_total", "Connections opened to the server.", SERVER(total_connections)},
+        {"server_connections_total", "Connections opened to the server.",
+         SERVER(total_connections)},
         {"server_packets_total", "Packets routed to the server.", SERVER(routed_packets)},
         {"server_failed_auths_total", "Logins the server refused.", SERVER(failed_auths)},
     };
     for (unsigned r = 0; r < SL_ARRAY_LEN(rows); r++) {
         head(out, rows[r].name, "counter", rows[r].help);
         for (unsigned i = 0; i < core->server_count; i++) {
-            sl_buf_printf(out, "sealane_%s{server=\"%s\"} %" PRIu64 "\n", rows[r].name, core->servers[i]->name,
-                          server_sum(core->servers[i], rows[r].offset));
+            sl_buf_printf(out, "sealane_%s{server=\"%s\"} %" PRIu64 "\n", rows[r].name,
+                          core->servers[i]->name, server_sum(core->servers[i], rows[r].offset));
         }
     }
-    head(out, "server_statements_total", "counter", "Statements the server executed, by what they did.");
+    head(out, "server_statements_total", "counter",
+         "Statements the server executed, by what they did.");
     for (unsigned i = 0; i < core->server_count; i++) {
         const struct sl_server *s = core->servers[i];
-        sl_buf_printf(out, "sealane_server_statements_total{server=\"%s\",kind=\"read\"} %" PRIu64 "\n", s->name,
-                      server_sum(s, SERVER(reads)));
-        sl_buf_printf(out, "sealane_server_statements_total{server=\"%s\",kind=\"write\"} %" PRIu64 "\n", s->name,
-                      server_sum(s, SERVER(writes)));
+        sl_buf_printf(out,
+                      "sealane_server_statements_total{server=\"%s\",kind=\"read\"} %" PRIu64 "\n",
+                      s->name, server_sum(s, SERVER(reads)));
+        sl_buf_printf(out,
+                      "sealane_server_statements_total{server=\"%s\",kind=\"write\"} %" PRIu64 "\n",
+                      s->name, server_sum(s, SERVER(writes)));
     }
 }
 
@@ -147,13 +156,14 @@ static void server_gauges(struct sl_buf *out, const struct sl_core *core)
         {"server_operations", "Statements running on the server.", operations_of},
         {"server_replication_lag_seconds", "Replication lag; -1 when not known.", lag_of},
         {"server_ping_seconds", "Round trip of the monitor's last probe.", ping_of},
-        {"server_select_average_seconds", "Moving average of read times (adaptive routing).", average_of},
+        {"server_select_average_seconds", "Moving average of read times (adaptive routing).",
+         average_of},
     };
     for (unsigned r = 0; r < SL_ARRAY_LEN(rows); r++) {
         head(out, rows[r].name, "gauge", rows[r].help);
         for (unsigned i = 0; i < core->server_count; i++) {
-            sl_buf_printf(out, "sealane_%s{server=\"%s\"} %.17g\n", rows[r].name, core->servers[i]->name,
-                          rows[r].value(core->servers[i]));
+            sl_buf_printf(out, "sealane_%s{server=\"%s\"} %.17g\n", rows[r].name,
+                          core->servers[i]->name, rows[r].value(core->servers[i]));
         }
     }
 }
@@ -178,11 +188,12 @@ static void server_galera(struct sl_buf *out, const struct sl_core *core)
         struct sl_server_info info;
         sl_server_info_get(core->servers[i], &info);
         if (info.is_galera) {
-            sl_buf_printf(out, "sealane_server_wsrep_recv_queue{server=\"%s\"} %lld\n", core->servers[i]->name,
-                          (long long)info.recv_queue);
+            sl_buf_printf(out, "sealane_server_wsrep_recv_queue{server=\"%s\"} %lld\n",
+                          core->servers[i]->name, (long long)info.recv_queue);
         }
     }
-    head(out, "server_wsrep_flow_control_paused", "gauge", "Share of time the node spent in flow control.");
+    head(out, "server_wsrep_flow_control_paused", "gauge",
+         "Share of time the node spent in flow control.");
     for (unsigned i = 0; i < core->server_count; i++) {
         struct sl_server_info info;
         sl_server_info_get(core->servers[i], &info);
@@ -194,28 +205,38 @@ static void server_galera(struct sl_buf *out, const struct sl_core *core)
 }
 
 /* Buckets of a Prometheus histogram are cumulative; ours are not. */
-static void histogram(struct sl_buf *out, const struct sl_server *s, const char *kind, size_t offset)
+static void histogram(struct sl_buf *out, const struct sl_server *s, const char *kind,
+                      size_t offset)
 {
-    static const char *const bounds[SL_HISTOGRAM_BUCKETS] = {
-        "1e-06", "1e-05", "0.0001", "0.001", "0.01", "0.1", "1", "10", "100", "1000", "10000", "100000"};
+    static const char *const bounds[SL_HISTOGRAM_BUCKETS] = {"1e-06", "1e-05", "0.0001", "0.001",
+                                                             "0.01",  "0.1",   "1",      "10",
+                                                             "100",   "1000",  "10000",  "100000"};
     uint64_t count = 0;
     uint64_t total_us = 0;
     for (unsigned b = 0; b < SL_HISTOGRAM_BUCKETS; b++) {
-        count += server_sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
-        total_us += server_sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
-        sl_buf_printf(out, "sealane_statement_seconds_bucket{server=\"%s\",kind=\"%s\",le=\"%s\"} %" PRIu64 "\n",
-                      s->name, kind, bounds[b], count);
+        count +=
+            server_sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
+        total_us +=
+            server_sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
+        sl_buf_printf(
+            out,
+            "sealane_statement_seconds_bucket{server=\"%s\",kind=\"%s\",le=\"%s\"} %" PRIu64 "\n",
+            s->name, kind, bounds[b], count);
     }
-    sl_buf_printf(out, "sealane_statement_seconds_bucket{server=\"%s\",kind=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", s->name,
-                  kind, count);
-    sl_buf_printf(out, "sealane_statement_seconds_sum{server=\"%s\",kind=\"%s\"} %.6f\n", s->name, kind,
-                  (double)total_us / 1e6);
-    sl_buf_printf(out, "sealane_statement_seconds_count{server=\"%s\",kind=\"%s\"} %" PRIu64 "\n", s->name, kind, count);
+    sl_buf_printf(out,
+                  "sealane_statement_seconds_bucket{server=\"%s\",kind=\"%s\",le=\"+Inf\"} %" PRIu64
+                  "\n",
+                  s->name, kind, count);
+    sl_buf_printf(out, "sealane_statement_seconds_sum{server=\"%s\",kind=\"%s\"} %.6f\n", s->name,
+                  kind, (double)total_us / 1e6);
+    sl_buf_printf(out, "sealane_statement_seconds_count{server=\"%s\",kind=\"%s\"} %" PRIu64 "\n",
+                  s->name, kind, count);
 }
 
 static void histograms(struct sl_buf *out, const struct sl_core *core)
 {
-    head(out, "statement_seconds", "histogram", "Time from sending a statement to the server to the end of its reply.");
+    head(out, "statement_seconds", "histogram",
+         "Time from sending a statement to the server to the end of its reply.");
     for (unsigned i = 0; i < core->server_count; i++) {
         histogram(out, core->servers[i], "read", SERVER(read_time));
         histogram(out, core->servers[i], "write", SERVER(write_time));
@@ -233,29 +254,36 @@ static void services(struct sl_buf *out, const struct sl_core *core)
         const char *help;
         size_t offset;
     } rows[] = {
-        {"service_connections_total", "Client connections since start.", SERVICE(total_connections)},
+        {"service_connections_total", "Client connections since start.",
+         SERVICE(total_connections)},
         {"service_failed_auths_total", "Client logins refused.", SERVICE(failed_auths)},
         {"service_packets_total", "Packets of clients routed.", SERVICE(routed_packets)},
         {"service_statements_total", "Statements of clients.", SERVICE(queries)},
-        {"service_routed_primary_total", "Statements routed to the primary.", SERVICE(route_primary)},
+        {"service_routed_primary_total", "Statements routed to the primary.",
+         SERVICE(route_primary)},
         {"service_routed_replica_total", "Statements routed to replicas.", SERVICE(route_replica)},
         {"service_routed_all_total", "Session commands sent to all servers.", SERVICE(route_all)},
         {"service_rw_transactions_total", "Read-write transactions.", SERVICE(rw_transactions)},
         {"service_ro_transactions_total", "Read-only transactions.", SERVICE(ro_transactions)},
-        {"service_retried_reads_total", "Reads repeated on another server.", SERVICE(retried_reads)},
-        {"service_held_statements_total", "Statements that waited for a server.", SERVICE(held_statements)},
-        {"service_lost_primaries_total", "Sessions whose primary was lost.", SERVICE(lost_primaries)},
+        {"service_retried_reads_total", "Reads repeated on another server.",
+         SERVICE(retried_reads)},
+        {"service_held_statements_total", "Statements that waited for a server.",
+         SERVICE(held_statements)},
+        {"service_lost_primaries_total", "Sessions whose primary was lost.",
+         SERVICE(lost_primaries)},
     };
     head(out, "service_connections", "gauge", "Client connections now.");
     for (unsigned i = 0; i < core->service_count; i++) {
-        sl_buf_printf(out, "sealane_service_connections{service=\"%s\",router=\"%s\"} %" PRIu32 "\n",
+        sl_buf_printf(out,
+                      "sealane_service_connections{service=\"%s\",router=\"%s\"} %" PRIu32 "\n",
                       core->services[i]->name, core->services[i]->router->name,
                       sl_service_connections(core->services[i]));
     }
     for (unsigned r = 0; r < SL_ARRAY_LEN(rows); r++) {
         head(out, rows[r].name, "counter", rows[r].help);
         for (unsigned i = 0; i < core->service_count; i++) {
-            sl_buf_printf(out, "sealane_%s{service=\"%s\"} %" PRIu64 "\n", rows[r].name, core->services[i]->name,
+            sl_buf_printf(out, "sealane_%s{service=\"%s\"} %" PRIu64 "\n", rows[r].name,
+                          core->services[i]->name,
                           sl_service_sum(core->services[i], rows[r].offset));
         }
     }
@@ -341,14 +369,19 @@ static void process(struct sl_buf *out, const struct sl_admin_request *rq)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     head(out, "build_info", "gauge", "Version of the program; always 1.");
-    sl_buf_printf(out, "sealane_build_info{version=\"%s\",commit=\"%s\"} 1\n", SL_VERSION, SL_COMMIT);
+    sl_buf_printf(out, "sealane_build_info{version=\"%s\",commit=\"%s\"} 1\n", SL_VERSION,
+                  SL_COMMIT);
     number(out, "up", "gauge", "1 while the program serves.", 1);
-    number(out, "start_time_seconds", "gauge", "Start of the program, seconds since the epoch.", (double)core->started_s);
-    number(out, "uptime_seconds", "gauge", "Time since the start.", (double)(sl_clock_mono_ms() - core->started_ms) / 1e3);
+    number(out, "start_time_seconds", "gauge", "Start of the program, seconds since the epoch.",
+           (double)core->started_s);
+    number(out, "uptime_seconds", "gauge", "Time since the start.",
+           (double)(sl_clock_mono_ms() - core->started_ms) / 1e3);
     number(out, "resident_memory_bytes", "gauge", "Memory in use.", resident_bytes());
     head(out, "cpu_seconds_total", "counter", "CPU time used.");
-    sl_buf_printf(out, "sealane_cpu_seconds_total{mode=\"user\"} %.6f\n", cpu_seconds(&usage.ru_utime));
-    sl_buf_printf(out, "sealane_cpu_seconds_total{mode=\"system\"} %.6f\n", cpu_seconds(&usage.ru_stime));
+    sl_buf_printf(out, "sealane_cpu_seconds_total{mode=\"user\"} %.6f\n",
+                  cpu_seconds(&usage.ru_utime));
+    sl_buf_printf(out, "sealane_cpu_seconds_total{mode=\"system\"} %.6f\n",
+                  cpu_seconds(&usage.ru_stime));
     number(out, "workers", "gauge", "Worker threads.", core->worker_count);
     number(out, "rest_requests_total", "counter", "Requests to the REST interface.",
            (double)atomic_load_explicit(&rq->admin->requests, memory_order_relaxed));
@@ -358,13 +391,13 @@ static void monitors(struct sl_buf *out, const struct sl_core *core)
 {
     head(out, "monitor_ticks_total", "counter", "Rounds of the monitor.");
     for (unsigned i = 0; i < core->monitor_count; i++) {
-        sl_buf_printf(out, "sealane_monitor_ticks_total{monitor=\"%s\"} %" PRIu64 "\n", sl_monitor_name(core->monitors[i]),
-                      sl_monitor_ticks(core->monitors[i]));
+        sl_buf_printf(out, "sealane_monitor_ticks_total{monitor=\"%s\"} %" PRIu64 "\n",
+                      sl_monitor_name(core->monitors[i]), sl_monitor_ticks(core->monitors[i]));
     }
     head(out, "monitor_running", "gauge", "1 while the monitor runs.");
     for (unsigned i = 0; i < core->monitor_count; i++) {
-        sl_buf_printf(out, "sealane_monitor_running{monitor=\"%s\"} %d\n", sl_monitor_name(core->monitors[i]),
-                      sl_monitor_is_running(core->monitors[i]));
+        sl_buf_printf(out, "sealane_monitor_running{monitor=\"%s\"} %d\n",
+                      sl_monitor_name(core->monitors[i]), sl_monitor_is_running(core->monitors[i]));
     }
 }
 

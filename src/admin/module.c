@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource `modules`: the descriptors of the program's modules with their settings rows, and three that are not
- * modules but whose settings clients read the same way: `maxscale`, `servers` and `mariadbprotocol` (listeners).
- * Constant data. Connection's thread.
+ * Resource `modules`: the descriptors of the program's modules with their settings rows, and three
+ * that are not modules but whose settings clients read the same way: `maxscale`, `servers` and
+ * `mariadbprotocol` (listeners). Constant data. Connection's thread.
  */
 #include <string.h>
 
@@ -38,9 +38,10 @@ static const struct {
     [SL_MODULE_AUTH] = {"Authenticator", NULL},
 };
 
-static const char *const apis[] = {
-    [SL_MODULE_ROUTER] = "router", [SL_MODULE_MONITOR] = "monitor", [SL_MODULE_FILTER] = "filter",
-    [SL_MODULE_AUTH] = "authenticator"};
+static const char *const apis[] = {[SL_MODULE_ROUTER] = "router",
+                                   [SL_MODULE_MONITOR] = "monitor",
+                                   [SL_MODULE_FILTER] = "filter",
+                                   [SL_MODULE_AUTH] = "authenticator"};
 
 static json_t *module_json(const struct sl_admin_request *rq, const struct sl_module *m)
 {
@@ -51,9 +52,10 @@ static json_t *module_json(const struct sl_admin_request *rq, const struct sl_mo
     if (m->settings != NULL) {
         sl_params_describe(parameters, m->settings, NULL);
     }
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:[]}", "module_type", kinds[m->kind].type, "api",
-                          apis[m->kind], "version", m->version, "maturity", m->maturity, "description",
-                          m->description, "parameters", parameters, "commands");
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:[]}", "module_type", kinds[m->kind].type, "api",
+                  apis[m->kind], "version", m->version, "maturity", m->maturity, "description",
+                  m->description, "parameters", parameters, "commands");
     return sl_jsonapi_resource(rq, PATH, "modules", m->name, o, NULL);
 }
 
@@ -61,9 +63,9 @@ static json_t *pseudo_json(const struct sl_admin_request *rq, unsigned i)
 {
     json_t *parameters = json_array();
     sl_params_describe(parameters, pseudo[i].table, NULL);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:[]}", "module_type", pseudo[i].type, "version", SL_VERSION,
-                          "maturity", "GA", "description", pseudo[i].description, "parameters", parameters,
-                          "commands");
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:[]}", "module_type", pseudo[i].type,
+                          "version", SL_VERSION, "maturity", "GA", "description",
+                          pseudo[i].description, "parameters", parameters, "commands");
     return sl_jsonapi_resource(rq, PATH, "modules", pseudo[i].name, o, NULL);
 }
 

@@ -49,7 +49,8 @@ static json_t *resource(const struct sl_admin_request *rq, struct sl_monitor *m)
     json_t *relations = json_object();
     json_t *servers = json_array();
     for (unsigned i = 0; i < sl_monitor_server_count(m); i++) {
-        json_array_append_new(servers, sl_jsonapi_reference(sl_monitor_server(m, i)->name, "servers"));
+        json_array_append_new(servers,
+                              sl_jsonapi_reference(sl_monitor_server(m, i)->name, "servers"));
     }
     sl_jsonapi_relate(rq, relations, PATH, name, "servers", servers);
     json_t *services = json_array();
@@ -116,7 +117,8 @@ void sl_admin_monitors_wait(struct sl_admin_request *rq, struct sl_admin_respons
             continue;
         }
         if (now >= deadline || sl_monitor_wait_tick(m, (uint32_t)(deadline - now)) < 0) {
-            sl_admin_fail(rs, 400, "monitor %s did not finish a tick within %d s", sl_monitor_name(m), WAIT_MS / 1000);
+            sl_admin_fail(rs, 400, "monitor %s did not finish a tick within %d s",
+                          sl_monitor_name(m), WAIT_MS / 1000);
         }
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings rows -> JSON. What a row's type does not tell (a list shown as an array, a text shown as an object) is a
- * small table here. Facts: MaxScale 24.02 documentation, REST API guide, resources "servers" to "modules".
- * No state; any thread.
+ * Settings rows -> JSON. What a row's type does not tell (a list shown as an array, a text shown as
+ * an object) is a small table here. Facts: MaxScale 24.02 documentation, REST API guide, resources
+ * "servers" to "modules". No state; any thread.
  */
 #include "admin/params.h"
 
@@ -64,7 +64,7 @@ static json_t *limits_value(const char *text)
 
 static const struct {
     const char *name;
-    const char *type; /* NULL: that of the row */
+    const char *type;                   /* NULL: that of the row */
     json_t *(*value)(const char *text); /* NULL: that of the row */
 } specials[] = {
     {"admin_audit_exclude_methods", "enum list", array_value},

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The account store. One lock guards the array of accounts; hashing, which takes milliseconds by design, is done
- * without it. A change is made on a copy, written beside the file, synced and renamed over it, then taken.
+ * The account store. One lock guards the array of accounts; hashing, which takes milliseconds by
+ * design, is done without it. A change is made on a copy, written beside the file, synced and
+ * renamed over it, then taken.
  *
- * The file's format is that of MaxScale (server/core/users.cc writes it), so that an existing one keeps working. Times
- * are seconds since the epoch in our files; text in older ones is passed on as it is.
+ * The file's format is that of MaxScale (server/core/users.cc writes it), so that an existing one
+ * keeps working. Times are seconds since the epoch in our files; text in older ones is passed on as
+ * it is.
  */
 #include "admin/passwd.h"
 
@@ -33,12 +35,13 @@
 struct sl_passwd {
     pthread_mutex_t lock;
     char *path;
-    json_t *accounts;     /* array; under the lock */
+    json_t *accounts;              /* array; under the lock */
     char decoy[CRYPT_OUTPUT_SIZE]; /* hash that passwords of unknown names are compared with */
 };
 
-static const char *const role_names[] = {
-    [SL_ADMIN_ROLE_NONE] = "none", [SL_ADMIN_ROLE_BASIC] = "basic", [SL_ADMIN_ROLE_ADMIN] = "admin"};
+static const char *const role_names[] = {[SL_ADMIN_ROLE_NONE] = "none",
+                                         [SL_ADMIN_ROLE_BASIC] = "basic",
+                                         [SL_ADMIN_ROLE_ADMIN] = "admin"};
 
 const char *sl_admin_role_name(enum sl_admin_role role)
 {
@@ -76,7 +79,8 @@ static int hash(const char *password, const char *setting, char out[CRYPT_OUTPUT
 
 static int hash_new(const char *password, char out[CRYPT_OUTPUT_SIZE])
 {
-    static const char letters[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char letters[] =
+        "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     unsigned char random[16];
     char setting[sizeof HASH_PREFIX + sizeof random + 1] = HASH_PREFIX;
     sl_rng_bytes(random, sizeof random);
@@ -129,7 +133,8 @@ static int save(const struct sl_passwd *p, const json_t *accounts, struct sl_err
         rc = SL_ESYS;
     }
     if (rc < 0) {
-        sl_err_set(err, rc, "cannot write '%s': %s", p->path, rc == SL_ESYS ? strerror(errno) : sl_rc_text(rc));
+        sl_err_set(err, rc, "cannot write '%s': %s", p->path,
+                   rc == SL_ESYS ? strerror(errno) : sl_rc_text(rc));
         unlink(tmp);
     }
     free(text);
@@ -149,7 +154,8 @@ static int load(struct sl_passwd *p, struct sl_err *err)
     json_error_t je;
     p->accounts = json_load_file(p->path, 0, &je);
     if (p->accounts == NULL) {
-        return sl_err_set(err, SL_EINVAL, "cannot read accounts from '%s', line %d: %s", p->path, je.line, je.text);
+        return sl_err_set(err, SL_EINVAL, "cannot read accounts from '%s', line %d: %s", p->path,
+                          je.line, je.text);
     }
     size_t i;
     json_t *account;
@@ -158,13 +164,18 @@ static int load(struct sl_passwd *p, struct sl_err *err)
     {
         is_good = is_good && is_account(account);
     }
-    return is_good ? SL_OK : sl_err_set(err, SL_EINVAL, "'%s' is no array of accounts with name, account and password", p->path);
+    return is_good ? SL_OK
+                   : sl_err_set(err, SL_EINVAL,
+                                "'%s' is no array of accounts with name, account and password",
+                                p->path);
 }
 
-static json_t *make_account(const char *name, const char *hashed, enum sl_admin_role role, int64_t created_s)
+static json_t *make_account(const char *name, const char *hashed, enum sl_admin_role role,
+                            int64_t created_s)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:n, s:n}", "name", name, "account", role_names[role], "password",
-                     hashed, "created", created_s != 0 ? json_integer(created_s) : json_null(), "last_update",
+    return json_pack("{s:s, s:s, s:s, s:o, s:n, s:n}", "name", name, "account", role_names[role],
+                     "password", hashed, "created",
+                     created_s != 0 ? json_integer(created_s) : json_null(), "last_update",
                      "last_login");
 }
 
@@ -231,10 +242,12 @@ static json_t *get(const json_t *accounts, const char *name)
 }
 
 /* Notes the login; a hash of an older kind is replaced, now that the password is known. */
-static void note_login(struct sl_passwd *p, const char *name, const char *password, const char *old_hash)
+static void note_login(struct sl_passwd *p, const char *name, const char *password,
+                       const char *old_hash)
 {
     char hashed[CRYPT_OUTPUT_SIZE];
-    bool upgrade = strncmp(old_hash, HASH_PREFIX, strlen(HASH_PREFIX)) != 0 && hash_new(password, hashed) == SL_OK;
+    bool upgrade = strncmp(old_hash, HASH_PREFIX, strlen(HASH_PREFIX)) != 0 &&
+                   hash_new(password, hashed) == SL_OK;
     pthread_mutex_lock(&p->lock);
     json_t *account = get(p->accounts, name);
     if (account != NULL) {
@@ -260,7 +273,8 @@ enum sl_admin_role sl_passwd_check(struct sl_passwd *p, const char *name, const 
     const json_t *account = get(p->accounts, name);
     if (account != NULL) {
         role = role_of(account);
-        snprintf(stored, sizeof stored, "%s", json_string_value(json_object_get(account, "password")));
+        snprintf(stored, sizeof stored, "%s",
+                 json_string_value(json_object_get(account, "password")));
     }
     pthread_mutex_unlock(&p->lock);
     bool is_right = hash(password, stored, made) == SL_OK && is_same(made, stored);
@@ -301,7 +315,8 @@ static int check_words(const char *name, const char *password, struct sl_err *er
         return sl_err_set(err, SL_EINVAL, "'%.255s' is no name for an account", name);
     }
     if (strlen(password) == 0 || strlen(password) >= PASSWORD_MAX_LENGTH) {
-        return sl_err_set(err, SL_EINVAL, "the password of '%s' must have 1..%d characters", name, PASSWORD_MAX_LENGTH - 1);
+        return sl_err_set(err, SL_EINVAL, "the password of '%s' must have 1..%d characters", name,
+                          PASSWORD_MAX_LENGTH - 1);
     }
     return SL_OK;
 }
@@ -331,7 +346,8 @@ int sl_passwd_add(struct sl_passwd *p, const char *name, const char *password,
     return rc;
 }
 
-int sl_passwd_change(struct sl_passwd *p, const char *name, const char *password, struct sl_err *err)
+int sl_passwd_change(struct sl_passwd *p, const char *name, const char *password,
+                     struct sl_err *err)
 {
     char hashed[CRYPT_OUTPUT_SIZE];
     int rc = check_words(name, password, err);
@@ -377,7 +393,9 @@ int sl_passwd_remove(struct sl_passwd *p, const char *name, struct sl_err *err)
     if (account == NULL) {
         rc = sl_err_set(err, SL_ENOENT, "%s is not a user", name);
     } else if (role_of(account) == SL_ADMIN_ROLE_ADMIN && count_admins(p->accounts) == 1) {
-        rc = sl_err_set(err, SL_ESTATE, "user '%s' is the last one with account type admin and cannot be deleted", name);
+        rc = sl_err_set(err, SL_ESTATE,
+                        "user '%s' is the last one with account type admin and cannot be deleted",
+                        name);
     } else {
         json_t *accounts = json_deep_copy(p->accounts);
         json_array_remove(accounts, (size_t)i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and answers apart from the HTTP library: path, parameters, errors, headers. No state; any thread.
+ * Requests and answers apart from the HTTP library: path, parameters, errors, headers. No state;
+ * any thread.
  */
 #include "admin/request.h"
 
@@ -14,8 +15,8 @@
 #include "base/mem.h"
 
 static const char *const method_names[] = {
-    [SL_ADMIN_GET] = "GET",     [SL_ADMIN_HEAD] = "HEAD", [SL_ADMIN_OPTIONS] = "OPTIONS",
-    [SL_ADMIN_POST] = "POST",   [SL_ADMIN_PATCH] = "PATCH", [SL_ADMIN_PUT] = "PUT",
+    [SL_ADMIN_GET] = "GET",       [SL_ADMIN_HEAD] = "HEAD",   [SL_ADMIN_OPTIONS] = "OPTIONS",
+    [SL_ADMIN_POST] = "POST",     [SL_ADMIN_PATCH] = "PATCH", [SL_ADMIN_PUT] = "PUT",
     [SL_ADMIN_DELETE] = "DELETE",
 };
 
@@ -129,7 +130,9 @@ void sl_admin_fail(struct sl_admin_response *rs, unsigned status, const char *fm
     }
     /* Bytes of the request may be in the text, and they need not be UTF-8. */
     json_t *detail = json_string(text);
-    json_array_append_new(errors, json_pack("{s:o}", "detail", detail != NULL ? detail : json_string("the request is not UTF-8")));
+    json_array_append_new(
+        errors, json_pack("{s:o}", "detail",
+                          detail != NULL ? detail : json_string("the request is not UTF-8")));
 }
 
 void sl_admin_fail_unknown(struct sl_admin_response *rs, const char *name, const char *kind)

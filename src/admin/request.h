@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request and its answer as handlers see them, apart from the HTTP library, so that handlers and routing are tested
- * without sockets.
+ * A request and its answer as handlers see them, apart from the HTTP library, so that handlers and
+ * routing are tested without sockets.
  *
- * Both live on the stack of the connection's thread. Strings of a request live until it is answered; an answer owns
- * its JSON, text and header values.
+ * Both live on the stack of the connection's thread. Strings of a request live until it is
+ * answered; an answer owns its JSON, text and header values.
  */
 #ifndef SL_ADMIN_REQUEST_H
 #define SL_ADMIN_REQUEST_H
@@ -54,10 +54,10 @@ struct sl_admin_request {
     enum sl_admin_method method; /* after X-HTTP-Method-Override */
     bool has_prefix;             /* the path began with /v1: links do as well */
     bool is_https;
-    const char *host;            /* Host header, "" without */
+    const char *host; /* Host header, "" without */
     struct sockaddr_storage peer;
 
-    char path[SL_ADMIN_PATH_MAX]; /* "servers/db1": no prefix, no slash at either end */
+    char path[SL_ADMIN_PATH_MAX];  /* "servers/db1": no prefix, no slash at either end */
     char split[SL_ADMIN_PATH_MAX]; /* the same, cut into segments */
     const char *segments[SL_ADMIN_SEGMENTS_MAX];
     unsigned segment_count;
@@ -79,8 +79,8 @@ struct sl_admin_request {
 
 struct sl_admin_response {
     unsigned status;
-    json_t *json;             /* the body, or ... */
-    struct sl_buf text;       /* ... this with content_type */
+    json_t *json;       /* the body, or ... */
+    struct sl_buf text; /* ... this with content_type */
     const char *content_type;
     struct {
         const char *name; /* static */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handlers of all resources, for the table of routes, and the few builders that one resource lends another.
+ * The handlers of all resources, for the table of routes, and the few builders that one resource
+ * lends another.
  *
- * A handler runs on the connection's thread, may block for the documented time, and fills the answer.
+ * A handler runs on the connection's thread, may block for the documented time, and fills the
+ * answer.
  */
 #ifndef SL_ADMIN_RESOURCES_H
 #define SL_ADMIN_RESOURCES_H
@@ -33,8 +35,8 @@ sl_admin_handler sl_admin_sessions_get, sl_admin_session_get, sl_admin_session_r
 /* filters.c */
 sl_admin_handler sl_admin_filters_get, sl_admin_filter_get;
 /* maxscale.c */
-sl_admin_handler sl_admin_maxscale_get, sl_admin_threads_get, sl_admin_thread_get, sl_admin_logs_get,
-    sl_admin_logs_flush, sl_admin_health_get;
+sl_admin_handler sl_admin_maxscale_get, sl_admin_threads_get, sl_admin_thread_get,
+    sl_admin_logs_get, sl_admin_logs_flush, sl_admin_health_get;
 /* module.c */
 sl_admin_handler sl_admin_modules_get, sl_admin_module_get;
 /* user.c */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes are a table; the first row that fits wins, so fixed words stand before placeholders. HEAD runs as GET.
+ * Routes are a table; the first row that fits wins, so fixed words stand before placeholders. HEAD
+ * runs as GET.
  *
  *   known path? -> OPTIONS -> authentication -> conditions -> body -> handler -> stamp
  *
- * The path is looked up first only to know which paths are open; an unknown path is told to those who may read.
+ * The path is looked up first only to know which paths are open; an unknown path is told to those
+ * who may read.
  */
 #include "admin/route.h"
 
@@ -120,14 +122,16 @@ void sl_admin_route_methods(struct sl_admin_request *rq, char *out, size_t size)
     for (unsigned m = 0; m < SL_ADMIN_METHOD_COUNT; m++) {
         if (has[m]) {
             size_t len = strlen(out);
-            snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "", sl_admin_method_name((enum sl_admin_method)m));
+            snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
+                     sl_admin_method_name((enum sl_admin_method)m));
         }
     }
 }
 
 /* ---- running ---- */
 
-static void answer_options(struct sl_admin_request *rq, struct sl_admin_response *rs, bool path_exists)
+static void answer_options(struct sl_admin_request *rq, struct sl_admin_response *rs,
+                           bool path_exists)
 {
     char methods[128];
     if (!path_exists) {
@@ -140,7 +144,8 @@ static void answer_options(struct sl_admin_request *rq, struct sl_admin_response
     rs->status = 200;
 }
 
-static void answer_no_route(struct sl_admin_request *rq, struct sl_admin_response *rs, bool path_exists)
+static void answer_no_route(struct sl_admin_request *rq, struct sl_admin_response *rs,
+                            bool path_exists)
 {
     char methods[128];
     if (!path_exists) {
@@ -149,15 +154,18 @@ static void answer_no_route(struct sl_admin_request *rq, struct sl_admin_respons
     }
     sl_admin_route_methods(rq, methods, sizeof methods);
     sl_admin_response_header(rs, "Allow", "%s", methods);
-    sl_admin_fail(rs, 405, "/%s does not take %s, only %s", rq->path, sl_admin_method_name(rq->method), methods);
+    sl_admin_fail(rs, 405, "/%s does not take %s, only %s", rq->path,
+                  sl_admin_method_name(rq->method), methods);
 }
 
 /* False: the answer is 400. */
-static bool parse_body(struct sl_admin_request *rq, struct sl_admin_response *rs, const struct sl_admin_route *route)
+static bool parse_body(struct sl_admin_request *rq, struct sl_admin_response *rs,
+                       const struct sl_admin_route *route)
 {
     if (rq->raw_body_len == 0) {
         if (route->flags & SL_ADMIN_BODY) {
-            sl_admin_fail(rs, 400, "%s /%s needs a JSON body", sl_admin_method_name(rq->method), rq->path);
+            sl_admin_fail(rs, 400, "%s /%s needs a JSON body", sl_admin_method_name(rq->method),
+                          rq->path);
             return false;
         }
         return true;
@@ -165,13 +173,15 @@ static bool parse_body(struct sl_admin_request *rq, struct sl_admin_response *rs
     json_error_t je;
     rq->body = json_loadb(rq->raw_body, rq->raw_body_len, 0, &je);
     if (rq->body == NULL) {
-        sl_admin_fail(rs, 400, "the body is no valid JSON, line %d, column %d: %s", je.line, je.column, je.text);
+        sl_admin_fail(rs, 400, "the body is no valid JSON, line %d, column %d: %s", je.line,
+                      je.column, je.text);
         return false;
     }
     return true;
 }
 
-static void run_handler(struct sl_admin_request *rq, struct sl_admin_response *rs, const struct sl_admin_route *route)
+static void run_handler(struct sl_admin_request *rq, struct sl_admin_response *rs,
+                        const struct sl_admin_route *route)
 {
     struct sl_stamps *stamps = &rq->admin->stamps;
     if (sl_admin_method_is_read(rq->method)) {

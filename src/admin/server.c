@@ -2,8 +2,8 @@
 /*
  * Resource `servers`: what is known of each database server, and the states an operator may set.
  *
- * Statistics are sums of the workers' relaxed counters; what a monitor learnt is copied under the server's lock.
- * Connection's thread.
+ * Statistics are sums of the workers' relaxed counters; what a monitor learnt is copied under the
+ * server's lock. Connection's thread.
  */
 #include <stdio.h>
 #include <string.h>
@@ -37,16 +37,19 @@ static uint64_t sum(const struct sl_server *s, size_t offset)
 static json_t *distribution_json(const struct sl_server *s, size_t offset, const char *operation)
 {
     static const char *const bounds[SL_HISTOGRAM_BUCKETS] = {
-        "0.000001", "0.000010", "0.000100",   "0.001000",    "0.010000",     "0.100000",
+        "0.000001", "0.000010",  "0.000100",   "0.001000",    "0.010000",     "0.100000",
         "1.000000", "10.000000", "100.000000", "1000.000000", "10000.000000", "100000.000000"};
     json_t *rows = json_array();
     for (unsigned b = 0; b < SL_HISTOGRAM_BUCKETS; b++) {
-        uint64_t count = sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
-        uint64_t us = sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
+        uint64_t count =
+            sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
+        uint64_t us =
+            sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
         json_array_append_new(rows, json_pack("{s:s, s:f, s:I}", "time", bounds[b], "total",
                                               (double)us / 1e6, "count", (json_int_t)count));
     }
-    return json_pack("{s:s, s:i, s:o}", "operation", operation, "range_base", 10, "distribution", rows);
+    return json_pack("{s:s, s:i, s:o}", "operation", operation, "range_base", 10, "distribution",
+                     rows);
 }
 
 static json_t *average_json(const struct sl_server *s)
@@ -69,20 +72,23 @@ static json_t *statistics_json(const struct sl_server *s)
     json_t *o = json_object();
     json_object_set_new(o, "connections", json_integer(sl_server_connections(s)));
     json_object_set_new(o, "total_connections", json_integer(SUM(s, total_connections)));
-    json_object_set_new(o, "max_connections",
-                        json_integer(atomic_load_explicit(&s->max_connections_seen, memory_order_relaxed)));
+    json_object_set_new(
+        o, "max_connections",
+        json_integer(atomic_load_explicit(&s->max_connections_seen, memory_order_relaxed)));
     json_object_set_new(o, "active_operations", json_integer(sl_server_operations(s)));
     json_object_set_new(o, "routed_packets", json_integer(SUM(s, routed_packets)));
     json_object_set_new(o, "failed_auths", json_integer(SUM(s, failed_auths)));
-    static const char *const none[] = {"persistent_connections", "max_pool_size", "reused_connections",
-                                       "connection_pool_empty"};
+    static const char *const none[] = {"persistent_connections", "max_pool_size",
+                                       "reused_connections", "connection_pool_empty"};
     for (unsigned i = 0; i < SL_ARRAY_LEN(none); i++) {
         json_object_set_new(o, none[i], json_integer(0)); /* there is no pool of free connections */
     }
     json_object_set_new(o, "adaptive_avg_select_time", average_json(s));
     json_t *d = json_object();
-    json_object_set_new(d, "read", distribution_json(s, offsetof(struct sl_server_counters, read_time), "read"));
-    json_object_set_new(d, "write", distribution_json(s, offsetof(struct sl_server_counters, write_time), "write"));
+    json_object_set_new(
+        d, "read", distribution_json(s, offsetof(struct sl_server_counters, read_time), "read"));
+    json_object_set_new(
+        d, "write", distribution_json(s, offsetof(struct sl_server_counters, write_time), "write"));
     json_object_set_new(o, "response_time_distribution", d);
     return o;
 }
@@ -110,7 +116,8 @@ static void add_monitored(json_t *o, const struct sl_server_info *info)
     json_object_set_new(o, "read_only", json_boolean(info->read_only));
     json_object_set_new(o, "last_event", json_string(info->last_event));
     json_object_set_new(o, "triggered_at",
-                        info->triggered_at_s != 0 ? sl_jsonapi_date(info->triggered_at_s) : json_string(""));
+                        info->triggered_at_s != 0 ? sl_jsonapi_date(info->triggered_at_s)
+                                                  : json_string(""));
     json_object_set_new(o, "gtid_current_pos", sl_jsonapi_text(info->gtid_current_pos));
     json_object_set_new(o, "gtid_binlog_pos", sl_jsonapi_text(info->gtid_binlog_pos));
     json_object_set_new(o, "lock_held", json_null());
@@ -160,7 +167,8 @@ static json_t *resource(const struct sl_admin_request *rq, struct sl_server *s)
     json_t *services = json_array();
     for (unsigned i = 0; i < rq->core->service_count; i++) {
         if (uses(rq->core->services[i], s)) {
-            json_array_append_new(services, sl_jsonapi_reference(rq->core->services[i]->name, "services"));
+            json_array_append_new(services,
+                                  sl_jsonapi_reference(rq->core->services[i]->name, "services"));
         }
     }
     sl_jsonapi_relate(rq, relations, PATH, s->name, "services", services);
@@ -221,9 +229,11 @@ static const struct {
     const char *word;
     uint32_t bit;
 } states[] = {
-    {"maintenance", SL_SERVER_MAINT}, {"maint", SL_SERVER_MAINT},       {"drain", SL_SERVER_DRAINING},
-    {"master", SL_SERVER_MASTER},     {"slave", SL_SERVER_SLAVE},       {"running", SL_SERVER_RUNNING},
-    {"synced", SL_SERVER_JOINED},     {"binlogrouter", SL_SERVER_BLR}, {"blr", SL_SERVER_BLR},
+    {"maintenance", SL_SERVER_MAINT}, {"maint", SL_SERVER_MAINT},
+    {"drain", SL_SERVER_DRAINING},    {"master", SL_SERVER_MASTER},
+    {"slave", SL_SERVER_SLAVE},       {"running", SL_SERVER_RUNNING},
+    {"synced", SL_SERVER_JOINED},     {"binlogrouter", SL_SERVER_BLR},
+    {"blr", SL_SERVER_BLR},
 };
 
 /* The bit of ?state=; 0 after a 400. */
@@ -239,8 +249,11 @@ static uint32_t wanted_state(struct sl_admin_request *rq, struct sl_admin_respon
             return states[i].bit;
         }
     }
-    sl_admin_fail(rs, 400, "'%s' is not a server state; known are maintenance, drain, master, slave, running, "
-                  "synced and binlogrouter", word);
+    sl_admin_fail(
+        rs, 400,
+        "'%s' is not a server state; known are maintenance, drain, master, slave, running, "
+        "synced and binlogrouter",
+        word);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource `services`. Statistics are sums of the workers' relaxed counters; accounts are looked at through a
- * reference of our own. Connection's thread.
+ * Resource `services`. Statistics are sums of the workers' relaxed counters; accounts are looked at
+ * through a reference of our own. Connection's thread.
  */
 #include <string.h>
 
@@ -25,7 +25,8 @@ static json_t *statistics_json(const struct sl_service *s)
     uint64_t history = 0;
     uint64_t operations = 0;
     for (unsigned i = 0; i < s->worker_count; i++) {
-        uint64_t max = atomic_load_explicit(&s->counters[i].history_length_max, memory_order_relaxed);
+        uint64_t max =
+            atomic_load_explicit(&s->counters[i].history_length_max, memory_order_relaxed);
         history = SL_MAX(history, max);
     }
     for (unsigned i = 0; i < s->server_count; i++) {
@@ -33,16 +34,21 @@ static json_t *statistics_json(const struct sl_service *s)
     }
     json_t *o = json_object();
     json_object_set_new(o, "connections", json_integer(sl_service_connections(s)));
-    json_object_set_new(o, "total_connections", json_integer((json_int_t)SL_SERVICE_SUM(s, total_connections)));
-    json_object_set_new(o, "max_connections",
-                        json_integer(atomic_load_explicit(&s->connection_peak, memory_order_relaxed)));
+    json_object_set_new(o, "total_connections",
+                        json_integer((json_int_t)SL_SERVICE_SUM(s, total_connections)));
+    json_object_set_new(
+        o, "max_connections",
+        json_integer(atomic_load_explicit(&s->connection_peak, memory_order_relaxed)));
     json_object_set_new(o, "active_operations", json_integer((json_int_t)operations));
-    json_object_set_new(o, "routed_packets", json_integer((json_int_t)SL_SERVICE_SUM(s, routed_packets)));
-    json_object_set_new(o, "failed_auths", json_integer((json_int_t)SL_SERVICE_SUM(s, failed_auths)));
+    json_object_set_new(o, "routed_packets",
+                        json_integer((json_int_t)SL_SERVICE_SUM(s, routed_packets)));
+    json_object_set_new(o, "failed_auths",
+                        json_integer((json_int_t)SL_SERVICE_SUM(s, failed_auths)));
     json_object_set_new(o, "max_sescmd_history_length", json_integer((json_int_t)history));
     json_object_set_new(o, "avg_sescmd_history_length", json_real(0));
     json_object_set_new(o, "max_session_lifetime", json_integer(0));
-    json_object_set_new(o, "avg_session_lifetime", json_real(closed > 0 ? (double)lifetime / (double)closed : 0));
+    json_object_set_new(o, "avg_session_lifetime",
+                        json_real(closed > 0 ? (double)lifetime / (double)closed : 0));
     return o;
 }
 
@@ -51,14 +57,16 @@ static json_t *account_json(const struct sl_account *a)
     json_t *o = json_object();
     json_object_set_new(o, "user", json_string(a->user));
     json_object_set_new(o, "host", json_string(a->host));
-    json_object_set_new(o, "plugin", json_string(a->auth_count > 0 && a->auth[0].plugin_name != NULL
-                                                     ? a->auth[0].plugin_name
-                                                     : ""));
+    json_object_set_new(o, "plugin",
+                        json_string(a->auth_count > 0 && a->auth[0].plugin_name != NULL
+                                        ? a->auth[0].plugin_name
+                                        : ""));
     json_object_set_new(o, "ssl", json_boolean(a->requires_tls));
     json_object_set_new(o, "super_priv", json_boolean(a->is_super));
     json_object_set_new(o, "global_priv", json_boolean(a->has_global_db_access));
     json_object_set_new(o, "proxy_priv", json_boolean(a->has_proxy_grant));
-    json_object_set_new(o, "default_role", json_string(a->default_role != NULL ? a->default_role : ""));
+    json_object_set_new(o, "default_role",
+                        json_string(a->default_role != NULL ? a->default_role : ""));
     return o;
 }
 
@@ -139,8 +147,9 @@ static json_t *attributes_json(const struct sl_admin_request *rq, struct sl_serv
     json_object_set_new(o, "statistics", statistics);
     json_object_set_new(o, "listeners", listeners_json(rq, s));
     json_object_set_new(o, "users", users_json(s));
-    json_object_set_new(o, "users_last_update",
-                        sl_jsonapi_date(s->accounts != NULL ? sl_account_manager_last_load_s(s->accounts) : 0));
+    json_object_set_new(
+        o, "users_last_update",
+        sl_jsonapi_date(s->accounts != NULL ? sl_account_manager_last_load_s(s->accounts) : 0));
     json_object_set_new(o, "source", sl_jsonapi_source(s->source_file, false));
     json_object_set_new(o, "router_diagnostics", diagnostics_json(s));
     json_object_set_new(o, "parameters", parameters_json(s));
@@ -165,7 +174,8 @@ static json_t *relationships_json(const struct sl_admin_request *rq, const struc
     json_t *listeners = json_array();
     for (unsigned i = 0; i < rq->core->listener_count; i++) {
         if (rq->core->listeners[i]->service == s) {
-            json_array_append_new(listeners, sl_jsonapi_reference(rq->core->listeners[i]->name, "listeners"));
+            json_array_append_new(listeners,
+                                  sl_jsonapi_reference(rq->core->listeners[i]->name, "listeners"));
         }
     }
     sl_jsonapi_relate(rq, o, PATH, s->name, "listeners", listeners);
@@ -174,7 +184,8 @@ static json_t *relationships_json(const struct sl_admin_request *rq, const struc
 
 static json_t *resource(const struct sl_admin_request *rq, struct sl_service *s)
 {
-    return sl_jsonapi_resource(rq, PATH, "services", s->name, attributes_json(rq, s), relationships_json(rq, s));
+    return sl_jsonapi_resource(rq, PATH, "services", s->name, attributes_json(rq, s),
+                               relationships_json(rq, s));
 }
 
 /* ---- GET ---- */
@@ -256,7 +267,8 @@ void sl_admin_service_reload(struct sl_admin_request *rq, struct sl_admin_respon
         return;
     }
     if (s->accounts == NULL) {
-        sl_admin_fail(rs, 400, "service %s (router %s) has no user accounts to reload", s->name, s->router->name);
+        sl_admin_fail(rs, 400, "service %s (router %s) has no user accounts to reload", s->name,
+                      s->router->name);
         return;
     }
     sl_account_manager_reload(s->accounts, true, reload_done, NULL);

@@ -21,9 +21,10 @@ static json_t *connections_json(const struct sl_session_info *s)
     json_t *list = json_array();
     for (unsigned i = 0; i < s->connection_count; i++) {
         const struct sl_session_connection_info *c = &s->connections[i];
-        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:i}", "connection_id", (json_int_t)c->thread_id,
-                                              "server", c->server, "cipher", "", "state", c->state,
-                                              "pending_replies", (int)c->pending));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:s, s:s, s:i}", "connection_id",
+                                        (json_int_t)c->thread_id, "server", c->server, "cipher", "",
+                                        "state", c->state, "pending_replies", (int)c->pending));
     }
     return list;
 }
@@ -41,29 +42,32 @@ static json_t *client_json(const struct sl_session_info *s)
     json_object_set_new(o, "connection_attributes", attributes);
     json_object_set_new(o, "sescmd_history_len", json_integer((json_int_t)s->history_length));
     json_object_set_new(o, "sescmd_history_stored_metadata", json_integer(0));
-    json_object_set_new(o, "sescmd_history_stored_responses", json_integer((json_int_t)s->history_length));
+    json_object_set_new(o, "sescmd_history_stored_responses",
+                        json_integer((json_int_t)s->history_length));
     return o;
 }
 
 /* There is one estimate per session; the places are kept so that clients find them. */
 static json_t *memory_json(const struct sl_session_info *s)
 {
-    return json_pack("{s:{s:{}, s:{s:i, s:i, s:i, s:i}, s:i}, s:i, s:i, s:i, s:I, s:i}", "connection_buffers",
-                     "backends", "client", "misc", 0, "readq", 0, "total", 0, "writeq", 0, "total", 0,
-                     "exec_metadata", 0, "last_queries", 0, "sescmd_history", 0, "total",
-                     (json_int_t)s->memory_bytes, "variables", 0);
+    return json_pack("{s:{s:{}, s:{s:i, s:i, s:i, s:i}, s:i}, s:i, s:i, s:i, s:I, s:i}",
+                     "connection_buffers", "backends", "client", "misc", 0, "readq", 0, "total", 0,
+                     "writeq", 0, "total", 0, "exec_metadata", 0, "last_queries", 0,
+                     "sescmd_history", 0, "total", (json_int_t)s->memory_bytes, "variables", 0);
 }
 
 /* The reverse DNS name of a client address; the address when there is none. Blocks this thread. */
 static json_t *remote_json(const struct sl_admin_request *rq, const char *remote)
 {
     char name[NI_MAXHOST];
-    bool is_wanted = sl_admin_param_bool(rq, "rdns", false) && !rq->core->config->global.skip_name_resolve;
+    bool is_wanted =
+        sl_admin_param_bool(rq, "rdns", false) && !rq->core->config->global.skip_name_resolve;
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
     struct addrinfo *address = NULL;
     json_t *found = NULL;
     if (is_wanted && getaddrinfo(remote, NULL, &hints, &address) == 0) {
-        if (getnameinfo(address->ai_addr, address->ai_addrlen, name, sizeof name, NULL, 0, NI_NAMEREQD) == 0) {
+        if (getnameinfo(address->ai_addr, address->ai_addrlen, name, sizeof name, NULL, 0,
+                        NI_NAMEREQD) == 0) {
             found = json_string(name);
         }
         freeaddrinfo(address);
@@ -74,8 +78,9 @@ static json_t *remote_json(const struct sl_admin_request *rq, const char *remote
 static json_t *parameters_json(const struct sl_admin_request *rq)
 {
     const struct sl_global_settings *g = &rq->core->config->global;
-    return json_pack("{s:b, s:b, s:b, s:b, s:b}", "log_debug", g->log_debug, "log_error", 1, "log_info", g->log_info,
-                     "log_notice", g->log_notice, "log_warning", g->log_warning);
+    return json_pack("{s:b, s:b, s:b, s:b, s:b}", "log_debug", g->log_debug, "log_error", 1,
+                     "log_info", g->log_info, "log_notice", g->log_notice, "log_warning",
+                     g->log_warning);
 }
 
 static json_t *resource(const struct sl_admin_request *rq, const struct sl_session_info *s)
@@ -100,7 +105,10 @@ static json_t *resource(const struct sl_admin_request *rq, const struct sl_sessi
     json_object_set_new(o, "queries", json_array());
     json_object_set_new(o, "log", json_array());
     json_object_set_new(o, "locked_to_primary", sl_jsonapi_text(s->why_primary));
-    json_object_set_new(o, "transaction", json_string(!s->trx_open ? "none" : s->trx_read_only ? "read only" : "read write"));
+    json_object_set_new(o, "transaction",
+                        json_string(!s->trx_open       ? "none"
+                                    : s->trx_read_only ? "read only"
+                                                       : "read write"));
     json_object_set_new(o, "autocommit", json_boolean(s->autocommit));
     json_t *relations = json_object();
     json_t *services = json_array();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conditional requests (RFC 9110, section 13). A tag is "<generation>-<hash of the body>": If-None-Match compares the
- * whole, If-Match the generation alone, before the request runs, so that of two writers who read the same state one
- * is refused. Any thread.
+ * Conditional requests (RFC 9110, section 13). A tag is "<generation>-<hash of the body>":
+ * If-None-Match compares the whole, If-Match the generation alone, before the request runs, so that
+ * of two writers who read the same state one is refused. Any thread.
  */
 #include "admin/stamps.h"
 
@@ -88,7 +88,8 @@ static bool has_tag(const char *list, const char *tag, size_t len)
     return false;
 }
 
-bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq, struct sl_admin_response *rs)
+bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq,
+                           struct sl_admin_response *rs)
 {
     char tag[32];
     const char *match = sl_admin_header(rq, "If-Match");
@@ -102,8 +103,8 @@ bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *r
     return true;
 }
 
-bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq, struct sl_admin_response *rs,
-                        const char *body, size_t len)
+bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq,
+                        struct sl_admin_response *rs, const char *body, size_t len)
 {
     char tag[64];
     char date[64];
@@ -117,5 +118,6 @@ bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq, 
     if (none_match == NULL && since < 0) {
         return false;
     }
-    return (none_match == NULL || has_tag(none_match, tag, strlen(tag))) && (since < 0 || modified <= since);
+    return (none_match == NULL || has_tag(none_match, tag, strlen(tag))) &&
+           (since < 0 || modified <= since);
 }

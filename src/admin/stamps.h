@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When what was changed through the REST interface: the generation of the configuration for ETag and If-Match, and
- * per path the time of the last write to it or below it for Last-Modified.
+ * When what was changed through the REST interface: the generation of the configuration for ETag
+ * and If-Match, and per path the time of the last write to it or below it for Last-Modified.
  */
 #ifndef SL_ADMIN_STAMPS_H
 #define SL_ADMIN_STAMPS_H
@@ -16,7 +16,7 @@
 
 struct sl_stamps {
     pthread_mutex_t lock;
-    struct sl_map times;     /* path -> wall clock seconds, as a pointer */
+    struct sl_map times; /* path -> wall clock seconds, as a pointer */
     uint64_t generation;
     int64_t started_s;
 };
@@ -29,9 +29,11 @@ void sl_stamps_touch(struct sl_stamps *s, const char *path, int64_t now_s);
 int64_t sl_stamps_modified(struct sl_stamps *s, const char *path);
 
 /* Before a write: If-Match and If-Unmodified-Since. False: the answer is 412. */
-bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq, struct sl_admin_response *rs);
-/* After a read whose body is known: adds ETag and Last-Modified; true when the client has it already (304). */
-bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq, struct sl_admin_response *rs,
-                        const char *body, size_t len);
+bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq,
+                           struct sl_admin_response *rs);
+/* After a read whose body is known: adds ETag and Last-Modified; true when the client has it
+ * already (304). */
+bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq,
+                        struct sl_admin_response *rs, const char *body, size_t len);
 
 #endif

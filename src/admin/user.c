@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resource `users`: the accounts of the REST interface (admin/passwd.h), and GET /auth. Connection's thread. */
+/* Resource `users`: the accounts of the REST interface (admin/passwd.h), and GET /auth.
+ * Connection's thread. */
 #include <string.h>
 
 #include "admin/admin_state.h"
@@ -79,14 +80,15 @@ static void answer(struct sl_admin_response *rs, int rc, const struct sl_err *er
 }
 
 /* A string below data.attributes (or data); NULL after a 400. */
-static const char *wanted_text(const struct sl_admin_request *rq, struct sl_admin_response *rs, bool in_attributes,
-                               const char *key)
+static const char *wanted_text(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                               bool in_attributes, const char *key)
 {
     const json_t *data = json_object_get(rq->body, "data");
     const json_t *from = in_attributes ? json_object_get(data, "attributes") : data;
     const char *text = json_string_value(json_object_get(from, key));
     if (text == NULL) {
-        sl_admin_fail(rs, 400, "the body lacks the text /data/%s%s", in_attributes ? "attributes/" : "", key);
+        sl_admin_fail(rs, 400, "the body lacks the text /data/%s%s",
+                      in_attributes ? "attributes/" : "", key);
     }
     return text;
 }
@@ -101,11 +103,13 @@ void sl_admin_user_create(struct sl_admin_request *rq, struct sl_admin_response 
     }
     bool is_admin = strcmp(account, "admin") == 0;
     if (!is_admin && strcmp(account, "basic") != 0) {
-        sl_admin_fail(rs, 400, "'%s' is not an account type, only 'admin' and 'basic' are", account);
+        sl_admin_fail(rs, 400, "'%s' is not an account type, only 'admin' and 'basic' are",
+                      account);
         return;
     }
     struct sl_err err = SL_ERR_INIT;
-    int rc = sl_passwd_add(store(rq), name, password, is_admin ? SL_ADMIN_ROLE_ADMIN : SL_ADMIN_ROLE_BASIC, &err);
+    int rc = sl_passwd_add(store(rq), name, password,
+                           is_admin ? SL_ADMIN_ROLE_ADMIN : SL_ADMIN_ROLE_BASIC, &err);
     answer(rs, rc, &err);
 }
 

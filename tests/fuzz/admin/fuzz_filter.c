@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Row filters. The first byte chooses: expression, pointer or JSONPath; what is understood is tried on a document.
+ * Row filters. The first byte chooses: expression, pointer or JSONPath; what is understood is tried
+ * on a document.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/filter.h"
 
-static const char document[] = "{\"id\":\"db1\",\"attributes\":{\"state\":\"Down\",\"list\":[{\"x\":1},{\"x\":2.5},[null,true]],"
+static const char document[] = "{\"id\":\"db1\",\"attributes\":{\"state\":\"Down\",\"list\":[{"
+                               "\"x\":1},{\"x\":2.5},[null,true]],"
                                "\"p\":{\"port\":3306}}}";
 
 static void try_path(struct sl_filter_path *p)

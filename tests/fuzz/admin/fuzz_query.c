@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Path and query of a request against the envelope: "path?name=value&..." as the HTTP library hands them over,
- * decoded. Fields, filters and pages are applied to a small collection.
+ * Path and query of a request against the envelope: "path?name=value&..." as the HTTP library hands
+ * them over, decoded. Fields, filters and pages are applied to a small collection.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +26,14 @@ static json_t *rows(const struct sl_admin_request *rq)
 static void take_params(struct sl_admin_request *rq, char *query)
 {
     char *save = NULL;
-    for (char *pair = strtok_r(query, "&", &save); pair != NULL && rq->param_count < SL_ADMIN_PARAMS_MAX;
-         pair = strtok_r(NULL, "&", &save)) {
+    for (char *pair = strtok_r(query, "&", &save);
+         pair != NULL && rq->param_count < SL_ADMIN_PARAMS_MAX; pair = strtok_r(NULL, "&", &save)) {
         char *equals = strchr(pair, '=');
         if (equals != NULL) {
             *equals = '\0';
         }
-        rq->params[rq->param_count++] = (struct sl_admin_param){pair, equals != NULL ? equals + 1 : ""};
+        rq->params[rq->param_count++] =
+            (struct sl_admin_param){pair, equals != NULL ? equals + 1 : ""};
     }
 }
 

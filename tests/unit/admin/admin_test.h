@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of admin: cmocka, requests without a socket, and a small core put together by hand. */
+/* Shared by the tests of admin: cmocka, requests without a socket, and a small core put together by
+ * hand. */
 #ifndef TEST_ADMIN_TEST_H
 #define TEST_ADMIN_TEST_H
 
@@ -33,12 +34,14 @@ static inline const char *test_header(const struct sl_admin_request *rq, const c
 static inline void test_query(struct sl_admin_request *rq, char *query)
 {
     char *save = NULL;
-    for (char *pair = strtok_r(query, "&", &save); pair != NULL; pair = strtok_r(NULL, "&", &save)) {
+    for (char *pair = strtok_r(query, "&", &save); pair != NULL;
+         pair = strtok_r(NULL, "&", &save)) {
         char *equals = strchr(pair, '=');
         if (equals != NULL) {
             *equals = '\0';
         }
-        rq->params[rq->param_count++] = (struct sl_admin_param){pair, equals != NULL ? equals + 1 : ""};
+        rq->params[rq->param_count++] =
+            (struct sl_admin_param){pair, equals != NULL ? equals + 1 : ""};
     }
 }
 
@@ -94,9 +97,15 @@ static inline struct test_core *test_core_new(void)
     }
     t->core.servers = t->servers;
     t->core.server_count = 2;
-    t->service = (struct sl_service){.core = &t->core, .name = sl_xstrdup("S"), .router = &test_router,
-                                     .ops = &test_router_ops, .servers = t->servers, .server_count = 2,
-                                     .counters = &t->counters, .worker_count = 1, .started_s = 1700000000};
+    t->service = (struct sl_service){.core = &t->core,
+                                     .name = sl_xstrdup("S"),
+                                     .router = &test_router,
+                                     .ops = &test_router_ops,
+                                     .servers = t->servers,
+                                     .server_count = 2,
+                                     .counters = &t->counters,
+                                     .worker_count = 1,
+                                     .started_s = 1700000000};
     sl_settings_defaults(&sl_settings_service, &t->service.settings);
     t->service.settings.password = sl_xstrdup("secret");
     t->service.router_settings = sl_xcalloc(1, sl_settings_readconnroute.struct_size);

@@ -8,9 +8,9 @@
 #include "admin/hosts.h"
 #include "admin_test.h"
 
-#define BASIC_ADMIN "Basic YWRtaW46bWFyaWFkYg=="  /* admin:mariadb */
-#define BASIC_WRONG "Basic YWRtaW46bWFyaWFkYng="  /* admin:mariadbx */
-#define BASIC_BOB "Basic Ym9iOnB3"                /* bob:pw */
+#define BASIC_ADMIN "Basic YWRtaW46bWFyaWFkYg==" /* admin:mariadb */
+#define BASIC_WRONG "Basic YWRtaW46bWFyaWFkYng=" /* admin:mariadbx */
+#define BASIC_BOB "Basic Ym9iOnB3"               /* bob:pw */
 
 static struct sl_auth auth;
 static char directory[64];
@@ -51,14 +51,17 @@ struct outcome {
     bool asks_browser; /* WWW-Authenticate */
 };
 
-static struct outcome try_from(const char *address, enum sl_admin_method method, const char *path, const char *const *headers)
+static struct outcome try_from(const char *address, enum sl_admin_method method, const char *path,
+                               const char *const *headers)
 {
-    struct sl_admin_request rq = {.method = method, .header = test_header, .header_arg = (void *)(uintptr_t)headers};
+    struct sl_admin_request rq = {
+        .method = method, .header = test_header, .header_arg = (void *)(uintptr_t)headers};
     struct sl_admin_response rs = {0};
     rq.peer.ss_family = AF_INET;
     inet_pton(AF_INET, address, &((struct sockaddr_in *)&rq.peer)->sin_addr);
     sl_admin_request_set_path(&rq, path);
-    struct outcome o = {.allowed = sl_auth_check(&auth, &rq, &rs), .status = rs.status, .role = rq.role};
+    struct outcome o = {
+        .allowed = sl_auth_check(&auth, &rq, &rs), .status = rs.status, .role = rq.role};
     for (unsigned i = 0; i < rs.header_count; i++) {
         o.asks_browser = o.asks_browser || strcmp(rs.headers[i].name, "WWW-Authenticate") == 0;
     }
@@ -87,7 +90,8 @@ static void test_basic(void **state)
 
 static void test_no_window_for_scripts(void **state)
 {
-    const char *headers[] = {"Authorization", BASIC_WRONG, "X-Requested-With", "XMLHttpRequest", NULL};
+    const char *headers[] = {"Authorization", BASIC_WRONG, "X-Requested-With", "XMLHttpRequest",
+                             NULL};
     struct outcome o = try_from("10.0.0.1", SL_ADMIN_GET, "servers", headers);
     assert_int_equal(o.status, 401);
     assert_false(o.asks_browser);
@@ -134,9 +138,11 @@ static void test_headers_taken_apart(void **state)
     assert_true(sl_auth_basic_parse(BASIC_BOB, user, sizeof user, password, sizeof password));
     assert_string_equal(user, "bob");
     assert_string_equal(password, "pw");
-    assert_true(sl_auth_basic_parse("basic YTpiOmM=", user, sizeof user, password, sizeof password)); /* a:b:c */
+    assert_true(sl_auth_basic_parse("basic YTpiOmM=", user, sizeof user, password,
+                                    sizeof password)); /* a:b:c */
     assert_string_equal(password, "b:c");
-    static const char *const bad[] = {"", "Basic", "Basic ", "Basic x", "Basic ====", "Basic YWI=", "Bearer YTpi", "Basic YQBiOmM="};
+    static const char *const bad[] = {"",           "Basic",      "Basic ",      "Basic x",
+                                      "Basic ====", "Basic YWI=", "Bearer YTpi", "Basic YQBiOmM="};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (sl_auth_basic_parse(bad[i], user, sizeof user, password, sizeof password)) {
             fail_msg("'%s' was taken", bad[i]);
@@ -154,15 +160,18 @@ static void test_cookies(void **state)
     assert_string_equal(value, "abc");
     assert_false(sl_auth_cookie_find("xtoken_sig=abc", SL_AUTH_COOKIE, value, sizeof value));
     assert_false(sl_auth_cookie_find("token_sig=", SL_AUTH_COOKIE, value, sizeof value));
-    assert_false(sl_auth_cookie_find("token_sig=0123456789abcdefgh", SL_AUTH_COOKIE, value, sizeof value));
+    assert_false(
+        sl_auth_cookie_find("token_sig=0123456789abcdefgh", SL_AUTH_COOKIE, value, sizeof value));
     assert_false(sl_auth_cookie_find(NULL, SL_AUTH_COOKIE, value, sizeof value));
     assert_false(sl_auth_cookie_find(";;; ;", SL_AUTH_COOKIE, value, sizeof value));
 }
 
-static void ask_token(const char *authorization, char *query, struct sl_admin_response *rs, bool is_https)
+static void ask_token(const char *authorization, char *query, struct sl_admin_response *rs,
+                      bool is_https)
 {
     const char *headers[] = {"Authorization", authorization, NULL};
-    struct sl_admin_request rq = {.header = test_header, .header_arg = headers, .is_https = is_https};
+    struct sl_admin_request rq = {
+        .header = test_header, .header_arg = headers, .is_https = is_https};
     rq.peer.ss_family = AF_INET;
     inet_pton(AF_INET, "10.0.0.1", &((struct sockaddr_in *)&rq.peer)->sin_addr);
     sl_admin_request_set_path(&rq, "/v1/auth");
@@ -181,7 +190,8 @@ static void test_token_endpoint(void **state)
     char persist[] = "persist=yes&max-age=50";
     ask_token(BASIC_BOB, persist, &rs, true);
     assert_int_equal(rs.status, 204);
-    assert_non_null(strstr(rs.headers[0].value, "; Path=/; SameSite=Strict; HttpOnly; Secure; Max-Age=50"));
+    assert_non_null(
+        strstr(rs.headers[0].value, "; Path=/; SameSite=Strict; HttpOnly; Secure; Max-Age=50"));
     sl_admin_response_clear(&rs);
     char odd[] = "persist=yes&max-age=2147483647";
     ask_token(BASIC_BOB, odd, &rs, false);

@@ -23,8 +23,10 @@ static void test_all_kinds(void **state)
     sl_diag_end(&d.base);
     sl_diag_int(&d.base, "after", 2);
     json_t *got = sl_diag_json_end(&d);
-    json_t *expected = json_loads("{\"t\":\"x\",\"none\":null,\"i\":-5,\"r\":0.5,\"inf\":null,\"b\":true,"
-                                  "\"list\":[{\"n\":1},\"item\"],\"after\":2}", 0, NULL);
+    json_t *expected =
+        json_loads("{\"t\":\"x\",\"none\":null,\"i\":-5,\"r\":0.5,\"inf\":null,\"b\":true,"
+                   "\"list\":[{\"n\":1},\"item\"],\"after\":2}",
+                   0, NULL);
     assert_true(json_equal(got, expected));
     json_decref(got);
     json_decref(expected);

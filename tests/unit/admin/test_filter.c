@@ -61,7 +61,9 @@ static void test_expressions(void **state)
 
 static void test_bad_expressions(void **state)
 {
-    static const char *const texts[] = {"", "x", "eq(", "eq()", "eq(5", "and()", "and(eq(1)", "5 6", "eq(5))", "or(eq(1),)", "nor(5)", "\"a"};
+    static const char *const texts[] = {"",       "x",          "eq(",       "eq()",
+                                        "eq(5",   "and()",      "and(eq(1)", "5 6",
+                                        "eq(5))", "or(eq(1),)", "nor(5)",    "\"a"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct sl_err err = SL_ERR_INIT;
         struct sl_filter_expr *e;
@@ -88,15 +90,17 @@ static void test_depth_is_bounded(void **state)
     assert_int_equal(sl_filter_expr_parse(text, &e, &err), SL_ELIMIT);
 }
 
-static const char document[] = "{\"id\":\"db1\",\"attributes\":{\"state\":\"Down\",\"a/b\":1,\"m~n\":2,"
-                               "\"list\":[{\"x\":1},{\"x\":2},{\"x\":3}],\"p\":{\"port\":3306}}}";
+static const char document[] =
+    "{\"id\":\"db1\",\"attributes\":{\"state\":\"Down\",\"a/b\":1,\"m~n\":2,"
+    "\"list\":[{\"x\":1},{\"x\":2},{\"x\":3}],\"p\":{\"port\":3306}}}";
 
 static bool path(bool is_pointer, const char *text, const char *wanted)
 {
     struct sl_err err = SL_ERR_INIT;
     struct sl_filter_path *p;
     struct sl_filter_expr *e;
-    int rc = is_pointer ? sl_filter_pointer_parse(text, &p, &err) : sl_filter_jsonpath_parse(text, &p, &err);
+    int rc = is_pointer ? sl_filter_pointer_parse(text, &p, &err)
+                        : sl_filter_jsonpath_parse(text, &p, &err);
     if (rc != 0) {
         fail_msg("%s: %s", text, err.text);
     }
@@ -140,7 +144,8 @@ static void test_jsonpaths(void **state)
 
 static void test_bad_jsonpaths(void **state)
 {
-    static const char *const texts[] = {"$.", "$[", "$['a", "$['a'", "$[x]", "$[1,]", "$x", "$..a", "$[-1]", "a[0]b"};
+    static const char *const texts[] = {"$.",    "$[", "$['a", "$['a'", "$[x]",
+                                        "$[1,]", "$x", "$..a", "$[-1]", "a[0]b"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct sl_err err = SL_ERR_INIT;
         struct sl_filter_path *p;
@@ -180,9 +185,9 @@ static void test_several_filters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expressions), cmocka_unit_test(test_bad_expressions),
+        cmocka_unit_test(test_expressions),      cmocka_unit_test(test_bad_expressions),
         cmocka_unit_test(test_depth_is_bounded), cmocka_unit_test(test_pointers),
-        cmocka_unit_test(test_jsonpaths), cmocka_unit_test(test_bad_jsonpaths),
+        cmocka_unit_test(test_jsonpaths),        cmocka_unit_test(test_bad_jsonpaths),
         cmocka_unit_test(test_several_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

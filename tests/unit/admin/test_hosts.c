@@ -53,14 +53,16 @@ static void test_match(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (match(rows[i].list, rows[i].address, rows[i].name) != rows[i].expected) {
-            fail_msg("'%s' and %s (%s)", rows[i].list, rows[i].address, rows[i].name != NULL ? rows[i].name : "-");
+            fail_msg("'%s' and %s (%s)", rows[i].list, rows[i].address,
+                     rows[i].name != NULL ? rows[i].name : "-");
         }
     }
 }
 
 static void test_bad_networks(void **state)
 {
-    static const char *const lists[] = {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "a/8", "::/129", "1.1.1.1/-1"};
+    static const char *const lists[] = {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x",
+                                        "a/8",         "::/129",    "1.1.1.1/-1"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         struct sl_err err = SL_ERR_INIT;
         struct sl_hosts *h;
@@ -85,7 +87,8 @@ static void test_names_are_needed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_match), cmocka_unit_test(test_bad_networks),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_match),
+                                       cmocka_unit_test(test_bad_networks),
                                        cmocka_unit_test(test_names_are_needed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ static int teardown(void **state)
 static char *talk(const char *request, size_t len)
 {
     static char answer[512 * 1024];
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {20, 0};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -62,7 +63,8 @@ static char *talk(const char *request, size_t len)
     }
     size_t got = 0;
     ssize_t n;
-    while (got < sizeof answer - 1 && (n = recv(fd, answer + got, sizeof answer - 1 - got, 0)) > 0) {
+    while (got < sizeof answer - 1 &&
+           (n = recv(fd, answer + got, sizeof answer - 1 - got, 0)) > 0) {
         got += (size_t)n;
     }
     answer[got] = '\0';
@@ -73,7 +75,8 @@ static char *talk(const char *request, size_t len)
 static char *ask(const char *method, const char *path, const char *headers, const char *body)
 {
     char request[4096];
-    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: h:%u\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n%s",
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: h:%u\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n%s",
              method, path, port, strlen(body), headers, body);
     return talk(request, strlen(request));
 }
@@ -109,12 +112,15 @@ static void test_get(void **state)
 
 static void test_compact(void **state)
 {
-    char *answer = ask("GET", "/v1/servers?pretty=no&fields%5Bservers%5D=name&filter=/id%3D%22db2%22", AUTH, "");
+    char *answer = ask(
+        "GET", "/v1/servers?pretty=no&fields%5Bservers%5D=name&filter=/id%3D%22db2%22", AUTH, "");
     assert_int_equal(status_of(answer), 200);
     char expected[512];
     snprintf(expected, sizeof expected,
-             "{\"data\":[{\"attributes\":{\"name\":\"db2\"},\"id\":\"db2\",\"links\":{\"self\":\"http://h:%u/v1/servers/db2/\"},"
-             "\"type\":\"servers\"}],\"links\":{\"self\":\"http://h:%u/v1/servers/\"}}", port, port);
+             "{\"data\":[{\"attributes\":{\"name\":\"db2\"},\"id\":\"db2\",\"links\":{\"self\":"
+             "\"http://h:%u/v1/servers/db2/\"},"
+             "\"type\":\"servers\"}],\"links\":{\"self\":\"http://h:%u/v1/servers/\"}}",
+             port, port);
     assert_string_equal(body_of(answer), expected);
 }
 
@@ -145,8 +151,11 @@ static void test_head_and_etag(void **state)
 
 static void test_method_override(void **state)
 {
-    assert_int_equal(status_of(ask("POST", "/v1/servers/db1/set?state=running", AUTH "X-HTTP-Method-Override: PUT\r\n", "")), 204);
-    assert_int_equal(status_of(ask("GET", "/v1/servers/db1", AUTH "X-HTTP-Method-Override: put\r\n", "")), 405);
+    assert_int_equal(status_of(ask("POST", "/v1/servers/db1/set?state=running",
+                                   AUTH "X-HTTP-Method-Override: PUT\r\n", "")),
+                     204);
+    assert_int_equal(
+        status_of(ask("GET", "/v1/servers/db1", AUTH "X-HTTP-Method-Override: put\r\n", "")), 405);
     assert_int_equal(status_of(ask("BREW", "/v1/servers", AUTH, "")), 405);
 }
 
@@ -157,11 +166,14 @@ static void test_limits(void **state)
     path[0] = '/';
     path[3000] = '\0';
     char request[8400];
-    int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" AUTH "\r\n", path);
+    int len = snprintf(request, sizeof request,
+                       "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" AUTH "\r\n", path);
     assert_int_equal(status_of(talk(request, (size_t)len)), 404);
     size_t size = 2 * 1024 * 1024;
     char *big = calloc(1, size);
-    len = snprintf(big, size, "POST /v1/users/inet HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1800000\r\n" AUTH "\r\n");
+    len = snprintf(big, size,
+                   "POST /v1/users/inet HTTP/1.1\r\nHost: h\r\nConnection: "
+                   "close\r\nContent-Length: 1800000\r\n" AUTH "\r\n");
     memset(big + len, ' ', 1800000);
     assert_int_equal(status_of(talk(big, (size_t)len + 1800000)), 413);
     memset(big, 'x', 200000);
@@ -191,7 +203,9 @@ static void test_strange_bytes(void **state)
 static void test_hostile_host_header(void **state)
 {
     char request[512];
-    int len = snprintf(request, sizeof request, "GET /v1/listeners HTTP/1.1\r\nHost: a/<script>\r\nConnection: close\r\n" AUTH "\r\n");
+    int len = snprintf(
+        request, sizeof request,
+        "GET /v1/listeners HTTP/1.1\r\nHost: a/<script>\r\nConnection: close\r\n" AUTH "\r\n");
     char *answer = talk(request, (size_t)len);
     assert_int_equal(status_of(answer), 200);
     assert_null(strstr(answer, "<script>"));
@@ -203,8 +217,10 @@ static void test_metrics(void **state)
     assert_int_equal(status_of(answer), 200);
     assert_non_null(strstr(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     assert_non_null(strstr(answer, "sealane_server_state{server=\"db1\",state=\"running\"} 0\n"));
-    assert_non_null(strstr(answer, "sealane_statement_seconds_bucket{server=\"db2\",kind=\"write\",le=\"+Inf\"} 0\n"));
-    assert_non_null(strstr(answer, "sealane_service_connections{service=\"S\",router=\"readconnroute\"} 0\n"));
+    assert_non_null(strstr(
+        answer, "sealane_statement_seconds_bucket{server=\"db2\",kind=\"write\",le=\"+Inf\"} 0\n"));
+    assert_non_null(
+        strstr(answer, "sealane_service_connections{service=\"S\",router=\"readconnroute\"} 0\n"));
 }
 
 static void test_port_in_use(void **state)
@@ -229,9 +245,17 @@ static void test_switched_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_get),          TEST(test_compact),      TEST(test_no_credentials),      TEST(test_head_and_etag),
-        TEST(test_method_override), TEST(test_limits),    TEST(test_strange_bytes),       TEST(test_hostile_host_header),
-        TEST(test_metrics),      TEST(test_port_in_use),  TEST(test_switched_off),
+        TEST(test_get),
+        TEST(test_compact),
+        TEST(test_no_credentials),
+        TEST(test_head_and_etag),
+        TEST(test_method_override),
+        TEST(test_limits),
+        TEST(test_strange_bytes),
+        TEST(test_hostile_host_header),
+        TEST(test_metrics),
+        TEST(test_port_in_use),
+        TEST(test_switched_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,8 @@ static void test_one(void **state)
     json_t *relations = json_object_get(data, "relationships");
     assert_null(json_object_get(relations, "services"));
     json_t *monitors = json_object_get(relations, "monitors");
-    assert_string_equal(text_at(monitors, "links", "self"), "http://h:1/v1/servers/s1/relationships/monitors/");
+    assert_string_equal(text_at(monitors, "links", "self"),
+                        "http://h:1/v1/servers/s1/relationships/monitors/");
     assert_string_equal(text_at(monitors, "links", "related"), "http://h:1/v1/monitors/");
     sl_admin_response_clear(&rs);
 }
@@ -81,7 +82,8 @@ static void test_fields_of_another_type(void **state)
     char query[] = "fields[services]=p";
     begin(&rq, "/v1/servers/s1", query);
     sl_jsonapi_one(&rq, &rs, row(&rq, 1));
-    assert_int_equal(json_object_size(json_object_get(json_object_get(rs.json, "data"), "attributes")), 2);
+    assert_int_equal(
+        json_object_size(json_object_get(json_object_get(rs.json, "data"), "attributes")), 2);
     sl_admin_response_clear(&rs);
 }
 
@@ -117,9 +119,11 @@ static void test_page(void **state)
     json_t *data = json_object_get(rs.json, "data");
     assert_int_equal(json_array_size(data), 2);
     assert_string_equal(json_string_value(json_object_get(json_array_get(data, 0), "id")), "s2");
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(rs.json, "meta"), "total")), 5);
-    assert_string_equal(text_at(rs.json, "links", "next"),
-                        "http://h:1/v1/servers/?page%5Bsize%5D=2&page%5Bnumber%5D=2&fields%5Bservers%5D=n");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(rs.json, "meta"), "total")),
+                     5);
+    assert_string_equal(
+        text_at(rs.json, "links", "next"),
+        "http://h:1/v1/servers/?page%5Bsize%5D=2&page%5Bnumber%5D=2&fields%5Bservers%5D=n");
     assert_non_null(text_at(rs.json, "links", "prev"));
     assert_non_null(text_at(rs.json, "links", "last"));
     sl_admin_response_clear(&rs);
@@ -162,7 +166,8 @@ static void test_filter_before_page(void **state)
     char query[] = "filter=/attributes/n=gt(2)&page[size]=1&fields[servers]=p";
     begin(&rq, "/v1/servers", query);
     sl_jsonapi_many(&rq, &rs, rows(&rq, 5));
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(rs.json, "meta"), "total")), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(rs.json, "meta"), "total")),
+                     2);
     sl_admin_response_clear(&rs);
 }
 
@@ -217,12 +222,18 @@ static void test_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one), cmocka_unit_test(test_links_without_prefix),
-        cmocka_unit_test(test_fields), cmocka_unit_test(test_fields_of_another_type),
-        cmocka_unit_test(test_fields_that_remove_all), cmocka_unit_test(test_page),
-        cmocka_unit_test(test_page_borders), cmocka_unit_test(test_filter_before_page),
-        cmocka_unit_test(test_filter_refused), cmocka_unit_test(test_relationship),
-        cmocka_unit_test(test_errors_gather), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_one),
+        cmocka_unit_test(test_links_without_prefix),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_fields_of_another_type),
+        cmocka_unit_test(test_fields_that_remove_all),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_page_borders),
+        cmocka_unit_test(test_filter_before_page),
+        cmocka_unit_test(test_filter_refused),
+        cmocka_unit_test(test_relationship),
+        cmocka_unit_test(test_errors_gather),
+        cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

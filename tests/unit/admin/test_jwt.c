@@ -100,8 +100,8 @@ static void test_foreign_tokens(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hmac), cmocka_unit_test(test_asymmetric),
-                                       cmocka_unit_test(test_refused_configurations),
-                                       cmocka_unit_test(test_foreign_tokens)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hmac), cmocka_unit_test(test_asymmetric),
+        cmocka_unit_test(test_refused_configurations), cmocka_unit_test(test_foreign_tokens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

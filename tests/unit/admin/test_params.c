@@ -3,7 +3,8 @@
 #include "admin/params.h"
 #include "admin_test.h"
 
-static json_t *value(const struct sl_settings *table, void *object, const char *name, const char *text)
+static json_t *value(const struct sl_settings *table, void *object, const char *name,
+                     const char *text)
 {
     struct sl_err err = SL_ERR_INIT;
     const struct sl_setting *row = sl_settings_find(table, name);
@@ -14,7 +15,8 @@ static json_t *value(const struct sl_settings *table, void *object, const char *
     return sl_params_value(row, object);
 }
 
-static void check(const struct sl_settings *table, const char *name, const char *text, const char *json)
+static void check(const struct sl_settings *table, const char *name, const char *text,
+                  const char *json)
 {
     void *object = sl_xcalloc(1, table->struct_size);
     sl_settings_defaults(table, object);
@@ -43,7 +45,8 @@ static void test_types(void **state)
     check(&sl_settings_server, "disk_space_threshold", "/data:80,*:60", "{\"/data\":80,\"*\":60}");
     check(&sl_settings_service, "idle_session_pool_time", NULL, "\"-1000ms\"");
     check(&sl_settings_global, "writeq_high_water", "1Mi", "1048576");
-    check(&sl_settings_global, "log_throttling", "5,2000ms,3s", "{\"count\":5,\"window\":2000,\"suppress\":3000}");
+    check(&sl_settings_global, "log_throttling", "5,2000ms,3s",
+          "{\"count\":5,\"window\":2000,\"suppress\":3000}");
     check(&sl_settings_global, "auto_tune", NULL, "[]");
     check(&sl_settings_global, "admin_audit_exclude_methods", "GET, HEAD", "[\"GET\",\"HEAD\"]");
     check(&sl_settings_global, "threads", NULL, "\"auto\"");
@@ -72,7 +75,8 @@ static void test_nested_names(void **state)
     sl_settings_defaults(&sl_settings_global, &settings);
     json_t *o = json_object();
     sl_params_add(o, &sl_settings_global, &settings, NULL);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(o, "vault"), "host")), "localhost");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(o, "vault"), "host")),
+                        "localhost");
     assert_null(json_object_get(o, "vault.host"));
     json_decref(o);
     sl_settings_clear(&sl_settings_global, &settings);
@@ -109,29 +113,36 @@ static void test_descriptions(void **state)
 {
     json_t *list = json_array();
     sl_params_describe(list, &sl_settings_service, NULL);
-    expect(described(list, "router"), "{\"name\":\"router\",\"type\":\"module\",\"mandatory\":true,\"modifiable\":false}");
-    expect(described(list, "wait_timeout"), "{\"name\":\"wait_timeout\",\"type\":\"duration\",\"mandatory\":false,"
-                                            "\"modifiable\":true,\"default_value\":\"0ms\",\"unit\":\"s\"}");
-    expect(described(list, "enable_root_user"), "{\"name\":\"enable_root_user\",\"type\":\"bool\",\"mandatory\":false,"
-                                                "\"modifiable\":true,\"default_value\":false}");
-    expect(described(list, "user"), "{\"name\":\"user\",\"type\":\"string\",\"mandatory\":false,\"modifiable\":true}");
+    expect(described(list, "router"),
+           "{\"name\":\"router\",\"type\":\"module\",\"mandatory\":true,\"modifiable\":false}");
+    expect(described(list, "wait_timeout"),
+           "{\"name\":\"wait_timeout\",\"type\":\"duration\",\"mandatory\":false,"
+           "\"modifiable\":true,\"default_value\":\"0ms\",\"unit\":\"s\"}");
+    expect(described(list, "enable_root_user"),
+           "{\"name\":\"enable_root_user\",\"type\":\"bool\",\"mandatory\":false,"
+           "\"modifiable\":true,\"default_value\":false}");
+    expect(described(list, "user"),
+           "{\"name\":\"user\",\"type\":\"string\",\"mandatory\":false,\"modifiable\":true}");
     assert_null(described(list, "passwd")); /* an old name */
     json_array_clear(list);
     sl_params_describe(list, &sl_settings_server, NULL);
-    expect(described(list, "rank"), "{\"name\":\"rank\",\"type\":\"enum\",\"mandatory\":false,\"modifiable\":true,"
-                                    "\"default_value\":\"primary\",\"enum_values\":[\"primary\",\"secondary\"]}");
+    expect(described(list, "rank"),
+           "{\"name\":\"rank\",\"type\":\"enum\",\"mandatory\":false,\"modifiable\":true,"
+           "\"default_value\":\"primary\",\"enum_values\":[\"primary\",\"secondary\"]}");
     /* TLSv1.2 is another spelling of TLSv12. */
-    assert_int_equal(json_array_size(json_object_get(described(list, "ssl_version"), "enum_values")), 5);
+    assert_int_equal(
+        json_array_size(json_object_get(described(list, "ssl_version"), "enum_values")), 5);
     assert_true(json_is_true(json_object_get(described(list, "protocol"), "deprecated")));
     json_decref(list);
 }
 
 static void test_all_tables_can_be_described(void **state)
 {
-    const struct sl_settings *tables[] = {&sl_settings_global, &sl_settings_server, &sl_settings_service,
-                                          &sl_settings_listener, &sl_settings_monitor, &sl_settings_readwritesplit,
-                                          &sl_settings_readconnroute, &sl_settings_tcp, &sl_settings_binlogrouter,
-                                          &sl_settings_galeramon, &sl_settings_mariadbmon};
+    const struct sl_settings *tables[] = {
+        &sl_settings_global,        &sl_settings_server,    &sl_settings_service,
+        &sl_settings_listener,      &sl_settings_monitor,   &sl_settings_readwritesplit,
+        &sl_settings_readconnroute, &sl_settings_tcp,       &sl_settings_binlogrouter,
+        &sl_settings_galeramon,     &sl_settings_mariadbmon};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         json_t *list = json_array();
         sl_params_describe(list, tables[i], NULL);
@@ -143,8 +154,10 @@ static void test_all_tables_can_be_described(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_nested_names), cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_nested_names),
+        cmocka_unit_test(test_descriptions),
         cmocka_unit_test(test_all_tables_can_be_described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

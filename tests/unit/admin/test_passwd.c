@@ -46,7 +46,8 @@ static void test_default_account(void **state)
     assert_int_equal(sl_passwd_check(p, "admin", "mariadb"), SL_ADMIN_ROLE_ADMIN);
     assert_int_equal(sl_passwd_check(p, "admin", "Mariadb"), SL_ADMIN_ROLE_NONE);
     assert_int_equal(sl_passwd_check(p, "admin", ""), SL_ADMIN_ROLE_NONE);
-    assert_int_equal(sl_passwd_check(p, "root", ""), SL_ADMIN_ROLE_NONE); /* the password of the decoy */
+    assert_int_equal(sl_passwd_check(p, "root", ""),
+                     SL_ADMIN_ROLE_NONE); /* the password of the decoy */
     assert_int_equal(access(file, F_OK), -1);
     sl_passwd_close(p);
 }
@@ -119,7 +120,8 @@ static void test_hashes_are_not_listed(void **state)
 /* A file as older programs wrote it: MD5, taken and renewed at the first login. */
 static void test_old_hash_is_renewed(void **state)
 {
-    write_file("[{\"name\":\"old\",\"account\":\"admin\",\"password\":\"$1$MXS$R.b18Bp5HzhfqMUKlLdgK0\"}]");
+    write_file("[{\"name\":\"old\",\"account\":\"admin\",\"password\":\"$1$MXS$R."
+               "b18Bp5HzhfqMUKlLdgK0\"}]");
     struct sl_passwd *p = open_store();
     assert_int_equal(sl_passwd_check(p, "old", "wrong"), SL_ADMIN_ROLE_NONE);
     assert_int_equal(sl_passwd_check(p, "old", "oldpw"), SL_ADMIN_ROLE_ADMIN);
@@ -134,7 +136,13 @@ static void test_old_hash_is_renewed(void **state)
 
 static void test_bad_files(void **state)
 {
-    static const char *const texts[] = {"", "{", "{}", "[]", "[1]", "[{\"name\":\"a\"}]", "[{\"name\":\"a\",\"account\":\"admin\",\"password\":1}]"};
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "{}",
+                                        "[]",
+                                        "[1]",
+                                        "[{\"name\":\"a\"}]",
+                                        "[{\"name\":\"a\",\"account\":\"admin\",\"password\":1}]"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct sl_err err = SL_ERR_INIT;
         struct sl_passwd *p;
@@ -158,9 +166,14 @@ static void test_unwritable_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_default_account),       TEST(test_changes_survive),     TEST(test_last_admin_stays),
-        TEST(test_refused_words),         TEST(test_hashes_are_not_listed), TEST(test_old_hash_is_renewed),
-        TEST(test_bad_files),             TEST(test_unwritable_changes_nothing),
+        TEST(test_default_account),
+        TEST(test_changes_survive),
+        TEST(test_last_admin_stays),
+        TEST(test_refused_words),
+        TEST(test_hashes_are_not_listed),
+        TEST(test_old_hash_is_renewed),
+        TEST(test_bad_files),
+        TEST(test_unwritable_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,8 +72,10 @@ static void test_headers_are_clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),   cmocka_unit_test(test_path_limits),
-        cmocka_unit_test(test_methods), cmocka_unit_test(test_bools),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_path_limits),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_bools),
         cmocka_unit_test(test_headers_are_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,8 @@ static int teardown(void **state)
 /* Runs a request; the answer's JSON (or NULL) is the caller's. */
 static unsigned run(enum sl_admin_method method, const char *url, const char *body, json_t **ret)
 {
-    struct sl_admin_request rq = {.admin = &admin, .core = &core->core, .method = method, .host = "h"};
+    struct sl_admin_request rq = {
+        .admin = &admin, .core = &core->core, .method = method, .host = "h"};
     struct sl_admin_response rs = {0};
     char copy[512];
     snprintf(copy, sizeof copy, "%s", url);
@@ -117,11 +118,18 @@ static void test_statuses(void **state)
         {SL_ADMIN_POST, "/v1/users/inet", NULL, 400},
         {SL_ADMIN_POST, "/v1/users/inet", "{", 400},
         {SL_ADMIN_POST, "/v1/users/inet", "[]", 400},
-        {SL_ADMIN_POST, "/v1/users/inet", "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"x\"}}}", 400},
-        {SL_ADMIN_POST, "/v1/users/inet", "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"basic\"}}}", 204},
-        {SL_ADMIN_POST, "/v1/users/inet", "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"basic\"}}}", 400},
-        {SL_ADMIN_PATCH, "/v1/users/inet/b", "{\"data\":{\"attributes\":{\"password\":\"q\"}}}", 204},
-        {SL_ADMIN_PATCH, "/v1/users/inet/c", "{\"data\":{\"attributes\":{\"password\":\"q\"}}}", 404},
+        {SL_ADMIN_POST, "/v1/users/inet",
+         "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"x\"}}}", 400},
+        {SL_ADMIN_POST, "/v1/users/inet",
+         "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"basic\"}}}",
+         204},
+        {SL_ADMIN_POST, "/v1/users/inet",
+         "{\"data\":{\"id\":\"b\",\"attributes\":{\"password\":\"p\",\"account\":\"basic\"}}}",
+         400},
+        {SL_ADMIN_PATCH, "/v1/users/inet/b", "{\"data\":{\"attributes\":{\"password\":\"q\"}}}",
+         204},
+        {SL_ADMIN_PATCH, "/v1/users/inet/c", "{\"data\":{\"attributes\":{\"password\":\"q\"}}}",
+         404},
         {SL_ADMIN_PATCH, "/v1/users/inet/b", "{\"data\":{\"attributes\":{}}}", 400},
         {SL_ADMIN_DELETE, "/v1/users/inet/admin", NULL, 400},
         {SL_ADMIN_DELETE, "/v1/users/inet/b", NULL, 204},
@@ -130,7 +138,8 @@ static void test_statuses(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned status = run(rows[i].method, rows[i].url, rows[i].body, NULL);
         if (status != rows[i].status) {
-            fail_msg("%s %s: %u, not %u", sl_admin_method_name(rows[i].method), rows[i].url, status, rows[i].status);
+            fail_msg("%s %s: %u, not %u", sl_admin_method_name(rows[i].method), rows[i].url, status,
+                     rows[i].status);
         }
     }
 }
@@ -151,7 +160,8 @@ static void test_server_states(void **state)
     assert_false(sl_server_status(core->servers[0]) & SL_SERVER_MAINT);
 }
 
-/* Every object at `path` has these keys with these JSON types: s i r b n(ull) o a, ? may be null. */
+/* Every object at `path` has these keys with these JSON types: s i r b n(ull) o a, ? may be null.
+ */
 static void has_keys(const json_t *o, const char *where, const char *keys)
 {
     char copy[2048];
@@ -161,10 +171,11 @@ static void has_keys(const json_t *o, const char *where, const char *keys)
         char *type = strchr(word, ':');
         *type++ = '\0';
         const json_t *v = json_object_get(o, word);
-        bool good = v != NULL && ((*type == 's' && json_is_string(v)) || (*type == 'i' && json_is_integer(v)) ||
-                                  (*type == 'r' && json_is_real(v)) || (*type == 'b' && json_is_boolean(v)) ||
-                                  (*type == 'o' && json_is_object(v)) || (*type == 'a' && json_is_array(v)) ||
-                                  ((*type == 'n' || type[1] == '?') && json_is_null(v)));
+        bool good = v != NULL &&
+                    ((*type == 's' && json_is_string(v)) || (*type == 'i' && json_is_integer(v)) ||
+                     (*type == 'r' && json_is_real(v)) || (*type == 'b' && json_is_boolean(v)) ||
+                     (*type == 'o' && json_is_object(v)) || (*type == 'a' && json_is_array(v)) ||
+                     ((*type == 'n' || type[1] == '?') && json_is_null(v)));
         if (!good) {
             fail_msg("%s: %s should be %s", where, word, type);
         }
@@ -188,45 +199,71 @@ static void check_tree(const char *url, const char *below, const char *keys)
 
 static void test_golden_trees(void **state)
 {
-    check_tree("/servers/db1", "", "name:s state:s state_details:s? version_string:s? replication_lag:i uptime:i source:o parameters:o statistics:o");
+    check_tree("/servers/db1", "",
+               "name:s state:s state_details:s? version_string:s? replication_lag:i uptime:i "
+               "source:o parameters:o statistics:o");
     check_tree("/servers/db1", "parameters",
-               "address:s port:i socket:s? private_address:s? extra_port:i priority:i monitoruser:s? monitorpw:s "
-               "replication_custom_options:s? persistpoolmax:i persistmaxtime:s proxy_protocol:b disk_space_threshold:o? rank:s "
-               "max_routing_connections:i ssl:b ssl_cert:s? ssl_key:s? ssl_ca:s? ssl_cipher:s? ssl_version:s "
+               "address:s port:i socket:s? private_address:s? extra_port:i priority:i "
+               "monitoruser:s? monitorpw:s "
+               "replication_custom_options:s? persistpoolmax:i persistmaxtime:s proxy_protocol:b "
+               "disk_space_threshold:o? rank:s "
+               "max_routing_connections:i ssl:b ssl_cert:s? ssl_key:s? ssl_ca:s? ssl_cipher:s? "
+               "ssl_version:s "
                "ssl_cert_verify_depth:i ssl_verify_peer_certificate:b ssl_verify_peer_host:b");
-    check_tree("/servers/db1", "statistics",
-               "connections:i total_connections:i max_connections:i active_operations:i routed_packets:i failed_auths:i "
-               "persistent_connections:i max_pool_size:i reused_connections:i connection_pool_empty:i "
-               "adaptive_avg_select_time:s response_time_distribution:o");
-    check_tree("/servers/db1", "statistics/response_time_distribution/read", "operation:s range_base:i distribution:a");
+    check_tree(
+        "/servers/db1", "statistics",
+        "connections:i total_connections:i max_connections:i active_operations:i routed_packets:i "
+        "failed_auths:i "
+        "persistent_connections:i max_pool_size:i reused_connections:i connection_pool_empty:i "
+        "adaptive_avg_select_time:s response_time_distribution:o");
+    check_tree("/servers/db1", "statistics/response_time_distribution/read",
+               "operation:s range_base:i distribution:a");
     check_tree("/services/S", "",
-               "router:s state:s started:s connections:i total_connections:i statistics:o listeners:a users:a "
+               "router:s state:s started:s connections:i total_connections:i statistics:o "
+               "listeners:a users:a "
                "users_last_update:s? source:o router_diagnostics:o parameters:o");
     check_tree("/services/S", "statistics",
-               "connections:i total_connections:i max_connections:i active_operations:i routed_packets:i failed_auths:i "
-               "max_sescmd_history_length:i avg_sescmd_history_length:r max_session_lifetime:i avg_session_lifetime:r");
+               "connections:i total_connections:i max_connections:i active_operations:i "
+               "routed_packets:i failed_auths:i "
+               "max_sescmd_history_length:i avg_sescmd_history_length:r max_session_lifetime:i "
+               "avg_session_lifetime:r");
     check_tree("/services/S", "router_diagnostics", "queries:i");
     check_tree("/services/S", "parameters",
-               "type:s router:s? user:s? password:s auth_all_servers:b connection_keepalive:s disable_sescmd_history:b "
-               "enable_root_user:b force_connection_keepalive:b idle_session_pool_time:s localhost_match_wildcard_host:b "
-               "log_auth_warnings:b log_debug:b log_info:b log_notice:b log_warning:b max_connections:i max_sescmd_history:i "
-               "multiplex_timeout:s net_write_timeout:s prune_sescmd_history:b rank:s retain_last_statements:i session_trace:b "
-               "strip_db_esc:b user_accounts_file:s? user_accounts_file_usage:s version_string:s? wait_timeout:s "
+               "type:s router:s? user:s? password:s auth_all_servers:b connection_keepalive:s "
+               "disable_sescmd_history:b "
+               "enable_root_user:b force_connection_keepalive:b idle_session_pool_time:s "
+               "localhost_match_wildcard_host:b "
+               "log_auth_warnings:b log_debug:b log_info:b log_notice:b log_warning:b "
+               "max_connections:i max_sescmd_history:i "
+               "multiplex_timeout:s net_write_timeout:s prune_sescmd_history:b rank:s "
+               "retain_last_statements:i session_trace:b "
+               "strip_db_esc:b user_accounts_file:s? user_accounts_file_usage:s version_string:s? "
+               "wait_timeout:s "
                "router_options:s master_accept_reads:b max_replication_lag:s");
     check_tree("/listeners/L", "", "state:s source:o parameters:o");
     check_tree("/listeners/L", "parameters",
-               "type:s service:s? protocol:s address:s port:i socket:s? authenticator:s? authenticator_options:s? "
-               "connection_init_sql_file:s? connection_metadata:a proxy_protocol_networks:s? sql_mode:s user_mapping_file:s? "
+               "type:s service:s? protocol:s address:s port:i socket:s? authenticator:s? "
+               "authenticator_options:s? "
+               "connection_init_sql_file:s? connection_metadata:a proxy_protocol_networks:s? "
+               "sql_mode:s user_mapping_file:s? "
                "ssl:b ssl_crl:s? MariaDBProtocol:o");
-    check_tree("/maxscale", "", "version:s commit:s started_at:s activated_at:s uptime:i process_datadir:s config_sync:n system:o parameters:o");
-    check_tree("/maxscale", "system/machine", "cores_available:i cores_physical:i cores_virtual:r memory_available:i memory_physical:i");
+    check_tree("/maxscale", "",
+               "version:s commit:s started_at:s activated_at:s uptime:i process_datadir:s "
+               "config_sync:n system:o parameters:o");
+    check_tree(
+        "/maxscale", "system/machine",
+        "cores_available:i cores_physical:i cores_virtual:r memory_available:i memory_physical:i");
     check_tree("/maxscale", "parameters",
-               "admin_audit:b admin_audit_exclude_methods:a admin_auth:b admin_enabled:b admin_gui:b admin_host:s "
-               "admin_jwt_algorithm:s admin_jwt_issuer:s admin_jwt_key:s? admin_jwt_max_age:s admin_port:i "
-               "auth_connect_timeout:s auth_read_timeout:s auth_write_timeout:s auto_tune:a log_throttling:o threads:i "
+               "admin_audit:b admin_audit_exclude_methods:a admin_auth:b admin_enabled:b "
+               "admin_gui:b admin_host:s "
+               "admin_jwt_algorithm:s admin_jwt_issuer:s admin_jwt_key:s? admin_jwt_max_age:s "
+               "admin_port:i "
+               "auth_connect_timeout:s auth_read_timeout:s auth_write_timeout:s auto_tune:a "
+               "log_throttling:o threads:i "
                "users_refresh_time:s writeq_high_water:i skip_name_resolve:b sql_mode:s passive:b");
     check_tree("/maxscale/logs", "", "log_file:s log_priorities:a parameters:o");
-    check_tree("/maxscale/modules/readconnroute", "", "module_type:s api:s version:s maturity:s description:s parameters:a commands:a");
+    check_tree("/maxscale/modules/readconnroute", "",
+               "module_type:s api:s version:s maturity:s description:s parameters:a commands:a");
     check_tree("/users/inet/admin", "", "name:s account:s created:s? last_update:s? last_login:s?");
 }
 
@@ -259,7 +296,8 @@ static void test_options(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_statuses),     TEST(test_server_states), TEST(test_golden_trees),
-                                       TEST(test_module_types), TEST(test_stopping),      TEST(test_options)};
+    const struct CMUnitTest tests[] = {TEST(test_statuses),     TEST(test_server_states),
+                                       TEST(test_golden_trees), TEST(test_module_types),
+                                       TEST(test_stopping),     TEST(test_options)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

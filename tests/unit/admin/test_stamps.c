@@ -107,7 +107,7 @@ static void test_bounded(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_none_match), TEST(test_two_writers), TEST(test_dates),
-                                       TEST(test_bounded)};
+    const struct CMUnitTest tests[] = {TEST(test_none_match), TEST(test_two_writers),
+                                       TEST(test_dates), TEST(test_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

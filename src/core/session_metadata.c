@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/config.h"
 #include "core/session.h"
 #include "proto/handshake.h"
 
@@ -121,18 +120,19 @@ static void append_auto(struct build *b, struct sl_slice name)
     }
 }
 
-static void append_item(void *arg, const char *item)
+/* One "name=value" of the list. */
+static void append_item(struct build *b, const char *item, size_t len)
 {
-    struct build *b = arg;
-    const char *equals = strchr(item, '=');
+    const char *equals = memchr(item, '=', len);
     if (!equals) {
         return;
     }
     struct sl_slice name = sl_slice(item, (size_t)(equals - item));
-    if (strcmp(equals + 1, "auto") == 0) {
+    struct sl_slice value = sl_slice(equals + 1, len - name.len - 1);
+    if (sl_slice_equal_nocase(value, "auto")) {
         append_auto(b, name);
     } else {
-        append(b, name, sl_slice_text(equals + 1));
+        append(b, name, value);
     }
 }
 
@@ -140,7 +140,12 @@ int sl_session_metadata_build(struct sl_session *s, struct sl_buf *out_state_blo
 {
     struct build b = {.session = s, .out = out_state_block};
     b.has_info = find_server(s->service, &b.info);
-    sl_conf_list_each(s->listener->settings.connection_metadata, ',', append_item, &b);
+    const char *item = s->listener->settings.connection_metadata;
+    while (item && *item) {
+        size_t len = strcspn(item, ",");
+        append_item(&b, item, len);
+        item += len + (item[len] == ',');
+    }
     append_number(&b, "threads_connected", sl_service_connections(s->service));
     append_number(&b, "connection_id", s->id);
     return b.rc;

@@ -228,6 +228,16 @@ void rws_on_topology(struct sl_session *s)
     }
 }
 
+static bool is_connecting(const struct sl_session *s)
+{
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        if (s->backends[i] && !sl_backend_is_ready(s->backends[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
 {
     struct rws *r = s->router;
@@ -237,10 +247,12 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
             sl_backend_close(b);
         }
     }
-    if (r->held_since_ms == 0) {
+    if (r->held_since_ms == 0 || !(r->is_waiting || s->held)) {
         return;
     }
-    r->tried = 0; /* a server that refused a second ago may be there now */
+    if (!is_connecting(s)) {
+        r->tried = 0; /* nothing is under way: a server that refused a second ago may be there now */
+    }
     if (r->is_waiting) {
         rws_route_saved(r);
     } else if (s->held) {

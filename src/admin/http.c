@@ -104,7 +104,7 @@ static void take_request(struct exchange *x, struct sl_admin *a, struct MHD_Conn
         rq->host = "";
     }
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_param, x);
-    rq->raw_body = (const char *)x->body.data + x->body.start;
+    rq->raw_body = (const char *)sl_buf_slice(&x->body).data;
     rq->raw_body_len = sl_buf_len(&x->body);
     if (rq->method == SL_ADMIN_METHOD_COUNT) {
         sl_admin_fail(&x->rs, 405, "the method is not known");

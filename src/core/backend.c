@@ -134,8 +134,12 @@ static void detach(struct sl_backend *b)
 {
     sl_assert(b->session->backends[b->position] == b);
     b->session->backends[b->position] = NULL;
-    if (b->session->stream_to == b) {
-        b->session->stream_to = NULL;
+    struct sl_session *s = b->session;
+    if (s->stream_to == b) {
+        s->stream_to = NULL;
+        if (s->step == SL_SESSION_READY && sl_conn_is_paused(&s->client)) {
+            sl_conn_resume(&s->client); /* the rest of what it was sending us is dropped */
+        }
     }
     uncount(b);
     set_step(b, SL_BACKEND_CLOSED);
@@ -171,7 +175,7 @@ void sl_backend_lost(struct sl_backend *b, const char *why)
     }
     detach(b);
     sl_conn_close(&b->conn, false);
-    if (s->step == SL_SESSION_READY || s->step == SL_SESSION_GHOST) {
+    if (s->step == SL_SESSION_READY || s->step == SL_SESSION_GHOST || s->step == SL_SESSION_CHANGE_USER) {
         s->ops->on_backend_lost(s, b, b->why);
     }
 }
@@ -266,6 +270,7 @@ int sl_backend_send(struct sl_backend *b, const void *packet, size_t len, enum s
 
 int sl_backend_send_more(struct sl_backend *b, const void *data, size_t len)
 {
+    b->last_used_ms = sl_loop_now_ms(b->session->worker->loop);
     return sl_conn_write(&b->conn, data, len);
 }
 

@@ -433,6 +433,10 @@ void sl_core_stop(struct sl_core *c)
     for (unsigned i = 0; i < c->monitor_count; i++) {
         sl_monitor_stop(c->monitors[i]);
     }
+    sl_session_login_stop();
+    for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
+        sl_worker_request_stop(&c->workers[i]);
+    }
     for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
         sl_worker_stop(&c->workers[i]);
     }
@@ -450,11 +454,12 @@ void sl_core_stop(struct sl_core *c)
     for (unsigned i = 0; i < c->monitor_count; i++) {
         sl_monitor_free(c->monitors[i]);
     }
-    for (unsigned i = 0; i < c->service_count; i++) {
-        free_service(c->services[i]);
-    }
+    /* A loop may release its last connections when it is freed: their services must still be there. */
     for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
         sl_worker_clear(&c->workers[i]);
+    }
+    for (unsigned i = 0; i < c->service_count; i++) {
+        free_service(c->services[i]);
     }
     for (unsigned i = 0; i < c->server_count; i++) {
         free_server(c->servers[i]);
@@ -471,15 +476,15 @@ void sl_core_stop(struct sl_core *c)
 void sl_core_tick(struct sl_core *core)
 {
     uint64_t now = sl_clock_mono_ms();
-    if (now - core->resolved_ms < RESOLVE_EVERY_MS) {
+    if (core->server_count == 0 || now - core->resolved_ms < RESOLVE_EVERY_MS / core->server_count) {
         return;
     }
+    /* One server a time: the resolver may block for seconds, and the watchdog wants to be pinged in between. */
     core->resolved_ms = now;
-    for (unsigned i = 0; i < core->server_count; i++) {
-        struct sl_err err = SL_ERR_INIT;
-        if (sl_server_resolve(core->servers[i], &err) < 0) {
-            sl_log_warning("Server '%s': %s", core->servers[i]->name, err.text);
-        }
+    struct sl_server *server = core->servers[core->resolve_next++ % core->server_count];
+    struct sl_err err = SL_ERR_INIT;
+    if (sl_server_resolve(server, &err) < 0) {
+        sl_log_warning("Server '%s': %s", server->name, err.text);
     }
 }
 

@@ -32,7 +32,8 @@ struct sl_core {
     unsigned worker_count;
     struct sockaddr_storage local_address; /* source of backend connections; family 0 = any */
     socklen_t local_address_len;
-    uint64_t resolved_ms;             /* when names were resolved last */
+    uint64_t resolved_ms;             /* when a name was resolved last */
+    unsigned resolve_next;            /* whose turn it is */
     _Atomic uint64_t next_session_id;
     int64_t started_s;                /* wall clock */
     uint64_t started_ms;              /* monotonic */
@@ -46,7 +47,7 @@ int sl_core_start(struct sl_config *config, const struct sl_module *const *modul
 /* Stops accepting, ends sessions, stops monitors and workers, frees all. Control thread. */
 void sl_core_stop(struct sl_core *core);
 
-/* Housekeeping of the control thread: re-resolves names when a minute has passed. Call about once a second. */
+/* Housekeeping of the control thread: re-resolves each server's name about once a minute. Call about once a second. */
 void sl_core_tick(struct sl_core *core);
 
 /* Some server's status changed: all workers look at their sessions. Any thread. */

@@ -8,7 +8,7 @@
  *
  * On a server the statement is sent by a ghost session with the credentials of the one who asked for it, so the
  * server itself checks the right to kill. Ids of servers (what CONNECTION_ID() returned) may be equal on different
- * servers; a greeting's id wins over them.
+ * servers and equal to ids of our greetings: those are looked for first, and only if there is none, the others.
  */
 #include "core/kill.h"
 
@@ -86,7 +86,7 @@ static void kill_on_server(struct sl_session *who, unsigned position, uint64_t t
 void sl_kill_abandoned(struct sl_backend *b)
 {
     struct sl_session *s = b->session;
-    if (!s->listener) {
+    if (!s->listener || atomic_load(&s->worker->core->is_stopping)) {
         return;
     }
     if (!sl_status_is_usable(sl_server_status(b->server))) {
@@ -100,6 +100,7 @@ void sl_kill_abandoned(struct sl_backend *b)
 struct kill_search {
     uint64_t id;
     uint8_t flags;
+    bool by_thread;            /* second pass: the id is one of a server's */
     char user[129];            /* KILL USER */
     uint32_t refs;             /* workers that have not answered yet */
     uint64_t asker_id;         /* session that waits for the answer */
@@ -117,6 +118,16 @@ struct kill_part {
     struct kill_search *search;
 };
 
+static bool has_thread(const struct sl_session *s, uint64_t id)
+{
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        if (s->backends[i] && s->backends[i]->thread_id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool matches(const struct sl_session *s, const struct kill_search *k)
 {
     if (!s->listener || s->step == SL_SESSION_CLOSING || s->id == k->asker_id) {
@@ -125,15 +136,7 @@ static bool matches(const struct sl_session *s, const struct kill_search *k)
     if (k->flags & SL_KILL_USER) {
         return s->client_user && strcmp(s->client_user, k->user) == 0;
     }
-    if (s->id == k->id) {
-        return true;
-    }
-    for (unsigned i = 0; i < s->backend_count; i++) {
-        if (s->backends[i] && s->backends[i]->thread_id == k->id) {
-            return true;
-        }
-    }
-    return false;
+    return k->by_thread ? has_thread(s, k->id) : s->id == k->id;
 }
 
 static void kill_query(struct sl_session *s)
@@ -144,6 +147,12 @@ static void kill_query(struct sl_session *s)
             kill_on_server(s, i, b->thread_id, true);
         }
     }
+}
+
+static void free_search(struct kill_search *k)
+{
+    sl_free(k->parts);
+    sl_free(k);
 }
 
 static void search_worker(struct sl_message *m, struct sl_loop *loop)
@@ -168,7 +177,12 @@ static void search_worker(struct sl_message *m, struct sl_loop *loop)
             sl_session_close(s, "killed");
         }
     }
-    if (__atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+    if (__atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    if (atomic_load(&w->core->is_stopping)) {
+        free_search(k); /* nobody is there to be answered, and the asker's loop may be gone */
+    } else {
         sl_loop_post(k->asker_worker->loop, &k->done);
     }
 }
@@ -184,24 +198,55 @@ static struct sl_session *find_session(struct sl_worker *w, uint64_t id)
     return NULL;
 }
 
-/* Back on the asker's worker: answer as the server would. */
+static void post_parts(struct kill_search *k)
+{
+    struct sl_core *core = k->asker_worker->core;
+    k->refs = core->worker_count;
+    for (unsigned i = 0; i < core->worker_count; i++) {
+        sl_loop_post(core->workers[i].loop, &k->parts[i].message);
+    }
+}
+
+static void kill_self(struct sl_session *s, bool only_query)
+{
+    if (only_query) {
+        sl_session_answer_error(s, SL_ER_QUERY_INTERRUPTED, NULL, "Query execution was interrupted");
+        return;
+    }
+    sl_session_answer_error(s, SL_ER_CONNECTION_KILLED, NULL, "Connection was killed");
+    sl_session_close(s, "killed by itself");
+}
+
+static void answer_asker(struct sl_session *s, const struct kill_search *k)
+{
+    if (k->found > 0 || (k->flags & SL_KILL_USER)) {
+        sl_session_answer_ok(s);
+    } else if (k->refused > 0) {
+        sl_session_answer_error(s, SL_ER_KILL_DENIED, NULL, "You are not owner of thread %llu",
+                                (unsigned long long)k->id);
+    } else {
+        sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL, "Unknown thread id: %llu",
+                                (unsigned long long)k->id);
+    }
+}
+
+/* Back on the asker's worker: answer as the server would, or look again for a server's id. */
 static void answer(struct sl_message *m, struct sl_loop *loop)
 {
     struct kill_search *k = SL_CONTAINER_OF(m, struct kill_search, done);
     struct sl_session *s = find_session(k->asker_worker, k->asker_id);
-    if (s && s->busy) {
-        if (k->found > 0 || (k->flags & SL_KILL_USER)) {
-            sl_session_answer_ok(s);
-        } else if (k->refused > 0) {
-            sl_session_answer_error(s, SL_ER_KILL_DENIED, NULL, "You are not owner of thread %llu",
-                                    (unsigned long long)k->id);
-        } else {
-            sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL, "Unknown thread id: %llu",
-                                    (unsigned long long)k->id);
+    bool is_unknown = k->found == 0 && k->refused == 0 && !(k->flags & SL_KILL_USER);
+    if (s && s->busy && is_unknown && !k->by_thread) {
+        if (!has_thread(s, k->id)) {
+            k->by_thread = true;
+            post_parts(k);
+            return;
         }
+        kill_self(s, k->flags & SL_KILL_QUERY);
+    } else if (s && s->busy) {
+        answer_asker(s, k);
     }
-    sl_free(k->parts);
-    sl_free(k);
+    free_search(k);
 }
 
 static bool is_super(struct sl_session *s)
@@ -221,29 +266,6 @@ static bool is_super(struct sl_session *s)
     return super;
 }
 
-static void kill_self(struct sl_session *s, bool only_query)
-{
-    if (only_query) {
-        sl_session_answer_error(s, SL_ER_QUERY_INTERRUPTED, NULL, "Query execution was interrupted");
-        return;
-    }
-    sl_session_answer_error(s, SL_ER_CONNECTION_KILLED, NULL, "Connection was killed");
-    sl_session_close(s, "killed by itself");
-}
-
-static bool is_own_id(const struct sl_session *s, uint64_t id)
-{
-    if (s->id == id) {
-        return true;
-    }
-    for (unsigned i = 0; i < s->backend_count; i++) {
-        if (s->backends[i] && s->backends[i]->thread_id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
 {
     bool only_query = info->kill_flags & SL_KILL_QUERY;
@@ -252,7 +274,7 @@ void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
                                 (unsigned long long)info->kill_id);
         return;
     }
-    if (!(info->kill_flags & SL_KILL_USER) && is_own_id(s, info->kill_id)) {
+    if (!(info->kill_flags & SL_KILL_USER) && s->id == info->kill_id) {
         kill_self(s, only_query);
         return;
     }
@@ -271,7 +293,6 @@ void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
     k->asker_is_super = is_super(s);
     k->asker_id = s->id;
     k->asker_worker = s->worker;
-    k->refs = core->worker_count;
     k->parts = parts;
     k->done.run = answer;
     sl_session_begin(s);
@@ -279,7 +300,5 @@ void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
         parts[i].message.run = search_worker;
         parts[i].search = k;
     }
-    for (unsigned i = 0; i < core->worker_count; i++) {
-        sl_loop_post(core->workers[i].loop, &parts[i].message);
-    }
+    post_parts(k);
 }

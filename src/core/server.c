@@ -226,7 +226,10 @@ int sl_server_resolve(struct sl_server *s, struct sl_err *err)
     struct addrinfo *list = NULL;
     int rc = getaddrinfo(host, port, &hints, &list);
     if (rc != 0) {
-        sl_server_status_change(s, SL_SERVER_NEED_DNS, 0);
+        /* A resolver that fails for a moment does not take a known address away. */
+        if (s->address_len == 0) {
+            sl_server_status_change(s, SL_SERVER_NEED_DNS, 0);
+        }
         return sl_err_set(err, SL_ENOENT, "server '%s': cannot resolve '%s': %s", s->name, host,
                           rc == EAI_SYSTEM ? "system error" : gai_strerror(rc));
     }

@@ -113,6 +113,9 @@ static void free_session(struct sl_session *s)
     if (s->listener) {
         uncount_client(s);
     }
+    if (s->router && s->ops->session_close) {
+        s->ops->session_close(s); /* not before: the router may be on the stack while its session closes */
+    }
     sl_session_login_clear(s);
     clear_credentials(&s->credentials);
     sl_free(s->client_user);
@@ -139,16 +142,11 @@ void sl_session_close(struct sl_session *s, const char *why)
     if (why) {
         sl_log_info("Closing session of '%s': %s", s->client_user ? s->client_user : "", why);
     }
-    bool has_router = s->step == SL_SESSION_READY || s->step == SL_SESSION_CHANGE_USER ||
-                      s->step == SL_SESSION_GHOST;
     bool is_ghost = s->step == SL_SESSION_GHOST;
     s->step = SL_SESSION_CLOSING;
     s->busy = false;
     s->stream_to = NULL;
     sl_session_login_clear(s);
-    if (has_router && s->ops->session_close) {
-        s->ops->session_close(s);
-    }
     /* One more reference, so that the loop below cannot see the session freed. */
     s->live_conns++;
     for (unsigned i = 0; i < s->backend_count; i++) {
@@ -158,6 +156,20 @@ void sl_session_close(struct sl_session *s, const char *why)
     }
     if (!is_ghost) {
         sl_conn_close(&s->client, true);
+    }
+    sl_session_conn_released(s);
+}
+
+void sl_session_abort(struct sl_session *s)
+{
+    s->live_conns++; /* not freed under our feet */
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        if (s->backends[i]) {
+            sl_backend_lost(s->backends[i], "shutting down");
+        }
+    }
+    if (s->listener) {
+        sl_conn_close(&s->client, false);
     }
     sl_session_conn_released(s);
 }
@@ -292,7 +304,7 @@ void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, 
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     /* An idle client gets none: it is not waiting for a packet and would take it for the next answer. */
-    if (s->step == SL_SESSION_READY && (s->busy || s->held) && !s->is_mid_packet) {
+    if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) && !s->is_mid_packet) {
         if (s->held) {
             s->next_seq = 1;
         }
@@ -310,6 +322,9 @@ void sl_session_command_done(struct sl_session *s)
     s->busy = false;
     s->is_mid_packet = false;
     s->prepare_id = 0;
+    s->active_ms = sl_loop_now_ms(s->worker->loop); /* idle from now on, not since the command came */
+    sl_free(s->pending_db);
+    s->pending_db = NULL;
     if (s->step == SL_SESSION_READY && !s->held && sl_conn_is_paused(&s->client)) {
         sl_conn_resume(&s->client);
     }
@@ -333,6 +348,12 @@ void sl_session_unhold(struct sl_session *s)
         s->held = false;
         sl_conn_resume(&s->client);
     }
+}
+
+bool sl_session_want_whole(struct sl_session *s)
+{
+    s->wants_whole = s->is_streaming && !s->stream_more;
+    return s->wants_whole;
 }
 
 /* May the command be routed before all its bytes are here? Only those whose target does not depend on their end. */
@@ -387,7 +408,9 @@ static void route(struct sl_session *s, struct sl_request *rq)
         return;
     }
     sl_count(&sl_session_counters(s)->routed_packets, 1);
+    s->is_routing = true;
     s->ops->on_request(s, rq);
+    s->is_routing = false;
 }
 
 /* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or it is held. */
@@ -425,7 +448,13 @@ static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
     s->stream_left = (uint32_t)(whole - used);
     s->stream_more = payload_len == SL_PACKET_MAX;
     s->stream_to = NULL;
+    s->wants_whole = false;
     route(s, &rq);
+    if (s->wants_whole) {
+        s->is_streaming = false;
+        sl_conn_want(&s->client, (uint32_t)whole);
+        return 0;
+    }
     if (s->held) {
         return 0;
     }
@@ -484,7 +513,7 @@ static size_t commands(struct sl_session *s, const uint8_t *data, size_t len)
                 break;
             }
             n = stream(s, data + used, len - used);
-        } else if (s->busy || s->held) {
+        } else if (s->busy || s->held || sl_conn_is_full(&s->client)) {
             sl_conn_pause(&s->client);
             break;
         } else {
@@ -510,6 +539,9 @@ static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
         used = commands(s, data, len);
     } else if (s->step != SL_SESSION_CLOSING) {
         used = sl_session_login_data(s, data, len);
+        if (used < len && s->step == SL_SESSION_READY) {
+            used += commands(s, data + used, len - used); /* sent in one go behind the login */
+        }
     }
     if (s->step == SL_SESSION_CLOSING) {
         used = len;
@@ -537,6 +569,9 @@ static void on_writable(struct sl_conn *c)
             b->is_paused_for_client = false;
             sl_conn_resume(&b->conn);
         }
+    }
+    if (s->step == SL_SESSION_READY && !s->busy && !s->held && sl_conn_is_paused(&s->client)) {
+        sl_conn_resume(&s->client);
     }
 }
 
@@ -593,7 +628,7 @@ static void keep_alive(struct sl_session *s, uint64_t now_ms)
     }
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
-        if (sl_backend_is_ready(b) && sl_backend_is_idle(b) &&
+        if (sl_backend_is_ready(b) && sl_backend_is_idle(b) && b != s->stream_to &&
             now_ms - b->last_used_ms > (uint64_t)interval) {
             sl_backend_send(b, ping, sizeof ping, SL_PURPOSE_INTERNAL, 0);
         }
@@ -613,7 +648,8 @@ static void check_backends(struct sl_session *s, uint64_t now_ms)
 void sl_session_sweep(struct sl_session *s, uint64_t now_ms)
 {
     sl_log_session_set(s->id);
-    if (s->step < SL_SESSION_READY && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
+    bool is_login = s->step < SL_SESSION_READY || s->step == SL_SESSION_CHANGE_USER;
+    if (is_login && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
         sl_session_close(s, "the login took too long");
     } else if (s->step == SL_SESSION_GHOST && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
         sl_session_close(s, NULL);

@@ -77,6 +77,8 @@ struct sl_session {
     bool multi_statements;            /* COM_SET_OPTION or capability */
     bool is_killed;
     bool is_mid_packet;               /* the client has got only part of a packet: no ERR can be sent */
+    bool is_routing;                  /* inside ops->on_request: the client waits for an answer */
+    bool wants_whole;                 /* the router needs all of the command's packet before it can route it */
     bool allows_infile;               /* the command in progress may ask for a local file */
     uint8_t command;                  /* in progress or last */
     uint8_t next_seq;                 /* sequence number of our next packet to the client */
@@ -123,6 +125,10 @@ void sl_session_answer_ok(struct sl_session *s);
 void sl_session_hold(struct sl_session *s);
 void sl_session_unhold(struct sl_session *s);
 
+/* Inside on_request, for a command that is not whole: it comes again when all of its packet is here. False: it takes several
+ * packets, that is more than will be kept. */
+bool sl_session_want_whole(struct sl_session *s);
+
 /* Marks a retained command as in progress although nothing was sent yet (the router waits for a connection and will send its own copy). */
 void sl_session_begin(struct sl_session *s);
 
@@ -143,12 +149,16 @@ size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t l
 void sl_session_login_start(struct sl_session *s);
 void sl_session_login_secured(struct sl_session *s);
 void sl_session_login_clear(struct sl_session *s);
+/* No name lookup posts to a worker after this. Control thread, at shutdown. */
+void sl_session_login_stop(void);
 bool sl_session_local_command(struct sl_session *s, struct sl_request *rq);          /* session_local.c; true = handled */
 void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq);
 size_t sl_session_backend_data(struct sl_backend *b, const uint8_t *data, size_t len); /* session_reply.c */
 void sl_session_command_done(struct sl_session *s);
 void sl_session_sweep(struct sl_session *s, uint64_t now_ms);
 void sl_session_conn_released(struct sl_session *s);
+/* A closing session whose peers do not take their last bytes: drops them. */
+void sl_session_abort(struct sl_session *s);
 /* A session without a client for helpers: credentials are copied from `like`. NULL when memory is out. */
 struct sl_session *sl_session_new_ghost(struct sl_session *like, const struct sl_router_ops *ops);
 

@@ -201,6 +201,8 @@ static void close_backends(struct sl_session *s)
         }
     }
     sl_trx_init(&s->trx, true);
+    s->sql_mode_bits = (uint8_t)((s->sql_mode_bits & SL_SQL_IGNORE_SPACE) |
+                                 (s->listener->settings.sql_mode == SL_CONF_SQL_MODE_ORACLE ? SL_SQL_ORACLE : 0));
     s->is_streaming = false;
     s->stream_to = NULL;
 }
@@ -298,6 +300,7 @@ static void wake_up(struct sl_message *m, struct sl_loop *loop)
     if (s) {
         sl_log_session_set(s->id);
         s->login->is_waiting = false;
+        sl_conn_resume(&s->client);
         if (w->has_name) {
             memcpy(s->login->host_name, w->name, sizeof w->name);
         }
@@ -339,10 +342,20 @@ static bool wait_for_reload(struct sl_session *s)
         return false;
     }
     l->is_waiting = true;
+    sl_conn_pause(&s->client); /* nobody is known yet: nothing more of it is kept */
     return true;
 }
 
 static atomic_uint name_lookups;
+static pthread_mutex_t lookup_lock = PTHREAD_MUTEX_INITIALIZER; /* guards lookups_are_over */
+static bool lookups_are_over;
+
+void sl_session_login_stop(void)
+{
+    pthread_mutex_lock(&lookup_lock);
+    lookups_are_over = true;
+    pthread_mutex_unlock(&lookup_lock);
+}
 
 static void *look_up_name(void *arg)
 {
@@ -353,7 +366,13 @@ static void *look_up_name(void *arg)
         w->name[0] = 0;
     }
     atomic_fetch_sub(&name_lookups, 1);
-    post_wake(w);
+    pthread_mutex_lock(&lookup_lock);
+    if (lookups_are_over) {
+        sl_free(w);
+    } else {
+        post_wake(w);
+    }
+    pthread_mutex_unlock(&lookup_lock);
     return NULL;
 }
 
@@ -376,6 +395,7 @@ static bool wait_for_name(struct sl_session *s)
     }
     pthread_detach(thread);
     l->is_waiting = true;
+    sl_conn_pause(&s->client); /* nobody is known yet: nothing more of it is kept */
     return true;
 }
 
@@ -553,6 +573,7 @@ void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq)
     }
     s->busy = true;
     s->step = SL_SESSION_CHANGE_USER;
+    s->step_since_ms = sl_loop_now_ms(s->worker->loop);
     /* A plugin that nobody has makes the exchange ask anew. */
     l->plugin = sl_slice_text("-");
     begin(s);
@@ -576,6 +597,10 @@ static size_t proxy_header(struct sl_session *s, const uint8_t *data, size_t len
         s->peer = h.source;
     }
     s->step = SL_SESSION_GREETED;
+    if (n > 0 && sl_auth_block_is_blocked(s->worker, &s->peer)) {
+        sl_session_close(s, "the host behind the PROXY header is blocked because of failed logins");
+        return len;
+    }
     return (size_t)n;
 }
 

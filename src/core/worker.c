@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/auth_block.h"
@@ -14,6 +15,7 @@
 #include "core/session.h"
 
 #define SWEEP_MS 1000
+#define DRAIN_MS 3000 /* for the last bytes to clients when the daemon stops */
 #define REQUEST_BUFFERS_KEPT 64
 
 static void sweep(struct sl_timer *t, struct sl_loop *loop)
@@ -108,9 +110,14 @@ static void *thread_main(void *arg)
     SL_LIST_FOR_EACH(node, &w->sessions) {
         sl_session_close(SL_CONTAINER_OF(node, struct sl_session, node), "shutting down");
     }
-    for (int turns = 0; turns < 500 && !sl_list_is_empty(&w->sessions); turns++) {
+    uint64_t until = sl_clock_mono_ms() + DRAIN_MS;
+    while (!sl_list_is_empty(&w->sessions) && sl_clock_mono_ms() < until) {
         sl_loop_turn(w->loop, 10);
     }
+    SL_LIST_FOR_EACH(node, &w->sessions) {
+        sl_session_abort(SL_CONTAINER_OF(node, struct sl_session, node));
+    }
+    sl_loop_turn(w->loop, 0);
     sl_timer_stop(&w->sweep);
     return NULL;
 }
@@ -127,6 +134,13 @@ int sl_worker_start(struct sl_worker *w, struct sl_err *err)
     }
     w->is_started = true;
     return SL_OK;
+}
+
+void sl_worker_request_stop(struct sl_worker *w)
+{
+    if (w->is_started) {
+        sl_loop_stop(w->loop);
+    }
 }
 
 void sl_worker_stop(struct sl_worker *w)

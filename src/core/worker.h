@@ -43,6 +43,8 @@ struct sl_worker {
 /* Makes the loop; the thread starts with sl_worker_start(). Control thread. */
 int sl_worker_init(struct sl_worker *w, struct sl_core *core, unsigned index, struct sl_err *err);
 int sl_worker_start(struct sl_worker *w, struct sl_err *err);
+/* Asks the thread to end; sl_worker_stop() waits for it. So that all end at the same time. */
+void sl_worker_request_stop(struct sl_worker *w);
 /* Stops the loop and joins the thread, then closes what sessions are left. Control thread. */
 void sl_worker_stop(struct sl_worker *w);
 void sl_worker_clear(struct sl_worker *w);

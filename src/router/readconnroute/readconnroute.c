@@ -105,9 +105,11 @@ static bool is_still_wanted(const struct sl_session *s, const struct sl_server *
 static void on_request(struct sl_session *s, struct sl_request *rq)
 {
     struct sl_backend *b = s->backends[position_of(s)];
-    sl_assert(b != NULL);
+    if (!b) {
+        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01", "Lost connection to the server");
+        return;
+    }
     if (!is_still_wanted(s, b->server)) {
-        sl_session_begin(s);
         sl_session_fail(s, SL_ER_SERVER_LOST, "08S01", "Server '%s' is not suitable any more",
                         b->server->name);
         return;

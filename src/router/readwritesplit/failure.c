@@ -47,7 +47,7 @@ static bool may_wait_for_primary(const struct rws *r)
 {
     return r->cfg->delayed_retry && !is_past(r, r->cfg->delayed_retry_timeout) &&
            (!r->session->trx.is_open || r->session->trx.is_starting) &&
-           (r->primary == RWS_NONE || rws_can_change_primary(r));
+           (r->primary == RWS_NONE || rws_can_change_primary(r, RWS_NONE));
 }
 
 bool rws_no_primary(struct rws *r, bool is_saved)
@@ -132,7 +132,9 @@ static void lost_while_running(struct rws *r, const struct loss *l)
     }
     if (l->was_primary && is_error_on_write(r) && r->target == RWS_TARGET_PRIMARY) {
         answer_read_only(r);
-        lost_idle_primary(r);
+        if (s->step == SL_SESSION_READY) {
+            lost_idle_primary(r);
+        }
         return;
     }
     lose_session(r, "the connection to the server was lost while it was running a statement");
@@ -151,7 +153,10 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
         if (l.was_primary) {
             lost_idle_primary(r);
         }
-        if (s->step == SL_SESSION_READY && r->is_waiting) {
+        if (s->step != SL_SESSION_READY) {
+            return;
+        }
+        if (r->is_waiting) {
             rws_route_saved(r);
         } else if (s->held) {
             sl_session_unhold(s);

@@ -171,6 +171,18 @@ static int send_with_types(struct sl_backend *b, struct sl_request *rq,
     return rc;
 }
 
+bool rws_stmt_needs_whole(struct rws *r, const struct sl_backend *b, const struct sl_request *rq)
+{
+    const uint8_t *payload = rq->data + SL_PACKET_HEADER;
+    const struct rws_stmt *st = rws_stmt_get(r, sl_stmt_id(payload));
+    struct sl_execute_info info;
+    return st && st->params > 0 &&
+           (rq->command == SL_COM_STMT_EXECUTE || rq->command == SL_COM_STMT_BULK_EXECUTE) &&
+           !b->stmts[rws_stmt_slot(r, st) - 1].has_types &&
+           sl_execute_parse(payload, rq->len - SL_PACKET_HEADER, st->params, &info) == SL_OK &&
+           !info.has_types;
+}
+
 int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq,
                   enum sl_purpose purpose, uint32_t tag)
 {

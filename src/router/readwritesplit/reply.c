@@ -21,6 +21,11 @@ static void exclude(struct rws *r, int position, const char *why)
     if (b) {
         sl_backend_close(b);
     }
+    if (r->session->trx.is_open && r->trx_server == position) {
+        sl_session_fail(r->session, SL_ER_SERVER_LOST, "08S01",
+                        "Server '%s' had to be given up in the middle of a transaction",
+                        r->session->service->servers[position]->name);
+    }
 }
 
 static enum sl_history_result result_of(const struct sl_reply *reply)

@@ -21,6 +21,7 @@ struct parsed {
     struct sl_slice sql;     /* text of COM_QUERY and COM_STMT_PREPARE, else empty */
     struct rws_stmt *stmt;   /* of the binary protocol, or NULL */
     bool reads_temp_table;
+    struct sl_trx before;    /* transaction state before this command */
 };
 
 /* ---- understanding ---- */
@@ -159,11 +160,14 @@ int rws_connect(struct rws *r, int position)
     return rc;
 }
 
-bool rws_can_change_primary(const struct rws *r)
+bool rws_can_change_primary(const struct rws *r, int position)
 {
     const struct sl_trx *trx = &r->session->trx;
+    /* A replica that is connected already has the state; a new connection needs the history. */
+    bool has_state = (position != RWS_NONE && sl_backend_is_ready(r->session->backends[position])) ||
+                     sl_history_is_recoverable(&r->history);
     return r->cfg->master_reconnection && (!trx->is_open || trx->is_starting) && r->locks == 0 &&
-           sl_history_is_recoverable(&r->history) && !r->used_get_lock &&
+           has_state && !r->used_get_lock &&
            !(r->cfg->strict_tmp_tables && r->temp_tables.count > 0);
 }
 
@@ -207,8 +211,9 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     if (p->info.type & SL_SQL_GET_LOCK) {
         r->used_get_lock = true;
     }
-    if (rq->command == SL_COM_QUERY && p->info.type & (SL_SQL_CREATE_TEMP | SL_SQL_DROP_TABLE)) {
-        rws_temp_tables_note(r, p->sql.data, p->sql.len, p->info.type);
+    if (is_statement(rq->command) && p->info.type & (SL_SQL_CREATE_TEMP | SL_SQL_DROP_TABLE)) {
+        struct sl_slice text = p->stmt ? prepared_text(r, r->slot) : p->sql;
+        rws_temp_tables_note(r, text.data, text.len, p->info.type);
     }
     if (p->stmt && rq->command == SL_COM_STMT_SEND_LONG_DATA) {
         p->stmt->long_data = (int16_t)position;
@@ -307,6 +312,9 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         answer_not_prepared(s, b);
         return;
     }
+    if (p->stmt && !rq->is_whole && rws_stmt_needs_whole(r, b, rq) && sl_session_want_whole(s)) {
+        return;
+    }
     remember_next_trx(r, rq, p);
     bool is_retryable = !is_write && r->cfg->retry_failed_reads && rq->is_whole && !s->trx.is_open &&
                         target != RWS_TARGET_FIXED && sl_command_has_reply(rq->command);
@@ -343,13 +351,17 @@ static void route_primary(struct rws *r, struct sl_request *rq, const struct par
                           bool is_saved)
 {
     struct sl_session *s = r->session;
-    if (s->trx.is_open && !s->trx.is_starting && r->trx_server != RWS_NONE) {
+    /* What is open stays where it is, also when the statement ends it and begins another (BEGIN, .. AND CHAIN). Only a READ ONLY
+     * transaction of a replica may be left by BEGIN: nothing in it can be lost. */
+    bool may_leave = p->before.is_read_only && !(p->info.type & (SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)) &&
+                     s->trx.is_starting;
+    if (p->before.is_open && r->trx_server != RWS_NONE && !may_leave) {
         route_transaction(r, rq, p, RWS_TARGET_PRIMARY, is_saved);
         return;
     }
     int position = rws_select_primary(r);
     bool is_change = position != r->primary || (position != RWS_NONE && !s->backends[position]);
-    if (position == RWS_NONE || (is_change && r->primary != RWS_NONE && !rws_can_change_primary(r))) {
+    if (position == RWS_NONE || (is_change && r->primary != RWS_NONE && !rws_can_change_primary(r, position))) {
         if (rws_no_primary(r, is_saved)) {
             hold(r, is_saved);
         }
@@ -452,9 +464,12 @@ static void remember_command(struct rws *r, struct sl_request *rq, const struct 
     if (rq->command == SL_COM_STMT_PREPARE) {
         e = sl_history_add(&r->history, rq->data, rq->len, r->slot);
     } else if (cfg->disable_sescmd_history) {
+        r->history.is_lost |= rws_belongs_in_history(rq->command, p->info.type, p->info.is_multi) ||
+                              (p->stmt && is_statement(rq->command));
         return;
     } else if (p->stmt && is_statement(rq->command)) {
         e = remember_execute(r, p);
+        r->history.is_lost |= e == NULL; /* its parameters are not kept: a new connection could not be made equal */
     } else if (rws_belongs_in_history(rq->command, p->info.type, p->info.is_multi)) {
         e = sl_history_add(&r->history, rq->data, rq->len, 0);
     }
@@ -523,7 +538,8 @@ static struct sl_backend *other_that_can(struct rws *r, const struct parsed *p)
     return NULL;
 }
 
-static void send_all(struct rws *r, struct sl_request *rq, const struct parsed *p,
+/* False: the session is closing. */
+static bool send_all(struct rws *r, struct sl_request *rq, const struct parsed *p,
                      struct sl_backend *deciding)
 {
     struct sl_session *s = r->session;
@@ -536,9 +552,10 @@ static void send_all(struct rws *r, struct sl_request *rq, const struct parsed *
         enum sl_purpose purpose = b == deciding ? SL_PURPOSE_CLIENT : SL_PURPOSE_IGNORE;
         if (rws_send(r, b, rq, purpose, tag) < 0) {
             sl_session_fail(s, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 /* A PREPARE gets its slot when it is sent, or keeps it when it is sent again. */
@@ -575,10 +592,6 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
         connect_any(r, is_saved);
         return;
     }
-    if (!can_run(deciding, r, p)) {
-        answer_not_prepared(s, deciding);
-        return;
-    }
     if (p->stmt && rq->command == SL_COM_STMT_RESET) {
         p->stmt->long_data = RWS_NONE;
     }
@@ -608,8 +621,9 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     count_statement(r, rq, p, RWS_TARGET_ALL);
     note_sent(r, rq, p, RWS_TARGET_ALL, (int)deciding->position);
-    send_all(r, rq, p, deciding);
-    r->held_since_ms = 0;
+    if (send_all(r, rq, p, deciding)) {
+        r->held_since_ms = 0;
+    }
 }
 
 /* ---- entry ---- */
@@ -656,7 +670,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
     if (!parse(r, rq, &p)) {
         return;
     }
-    struct sl_trx before = s->trx;
+    p.before = s->trx;
     if (is_statement(rq->command) && !is_saved) {
         sl_trx_statement(&s->trx, &p.info);
         lock_if_strict(r, &p);
@@ -670,14 +684,19 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
     }
     enum rws_target target = decide(r, rq, &p);
     if (!rq->is_whole && target == RWS_TARGET_ALL) {
-        target = RWS_TARGET_PRIMARY; /* too long to be copied to everybody */
+        if (sl_session_want_whole(s)) {
+            s->trx = p.before;
+            return;
+        }
+        target = RWS_TARGET_PRIMARY; /* too long to be copied to everybody: only the primary knows it */
+        r->locks |= RWS_LOCK_STATE;
     }
     do { /* each time round excludes one more server */
         r->is_passed_over = false;
         dispatch(r, rq, &p, target, is_saved);
-    } while (r->is_passed_over);
-    if (s->held) {
-        s->trx = before;
+    } while (s->step == SL_SESSION_READY && r->is_passed_over);
+    if (!is_saved && !s->busy) {
+        s->trx = p.before; /* held, or answered without a server: nothing has begun */
     }
 }
 

@@ -30,7 +30,8 @@
 enum rws_lock {
     RWS_LOCK_MULTI_STMT = 1,
     RWS_LOCK_SP_CALL = 2,
-    RWS_LOCK_SERIALIZABLE = 4
+    RWS_LOCK_SERIALIZABLE = 4,
+    RWS_LOCK_STATE = 8 /* only the primary has some of the session's state */
 };
 
 enum rws_target {
@@ -144,7 +145,8 @@ void rws_drop_saved(struct rws *r);
 /* Sends one packet of the client to a backend with its own statement id; purpose and tag as given. SL_E*. */
 int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose, uint32_t tag);
 int rws_connect(struct rws *r, int position);
-bool rws_can_change_primary(const struct rws *r);
+/* May the session's primary become the server at `position` (RWS_NONE: some server, later)? */
+bool rws_can_change_primary(const struct rws *r, int position);
 
 /* --- prepared.c ---------------------------------------------------------------------------------------------------- */
 
@@ -158,6 +160,8 @@ uint32_t rws_stmt_tag(const struct rws *r, uint32_t slot);
 void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply, uint32_t tag);
 bool rws_backend_knows(const struct sl_backend *b, uint32_t slot);
 void rws_stmts_free(struct rws *r);
+/* Must the whole packet be here, since parameter types have to be put in that this server has not seen? */
+bool rws_stmt_needs_whole(struct rws *r, const struct sl_backend *b, const struct sl_request *rq);
 /* COM_STMT_EXECUTE and relatives to a backend, with its id and, if it lacks them, the types. */
 int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose, uint32_t tag);
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helpers of the system tests: the daemon under test, waiting with a deadline, who served what."""
 import base64
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -19,6 +21,8 @@ SEALANECTL = os.path.abspath(os.environ.get('SEALANECTL')
                              or os.path.join(ROOT, 'bin', 'sealanectl'))
 REPORTS = re.compile(r'(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|'
                      r'WARNING: ThreadSanitizer|assertion .*failed)', re.I)
+# Below the range of outgoing connections; test runs beside each other seldom meet.
+PORTS = itertools.count(random.randrange(14000, 28000), 7)
 
 
 class Dead(AssertionError):
@@ -44,6 +48,13 @@ def wait_until(test, deadline_s, what):
         time.sleep(0.02)
 
 
+def checksums(node, *tables):
+    """CHECKSUM TABLE of each; streaming replication has to be off in the session that asks."""
+    rows = node.sql('SET SESSION wsrep_trx_fragment_size=0; CHECKSUM TABLE ' + ', '.join(tables))
+    assert all(sum_ is not None for _, sum_ in rows), rows
+    return [sum_ for _, sum_ in rows]
+
+
 def section(name, **values):
     return '[%s]\n%s\n' % (name, ''.join('%s=%s\n' % (k, v) for k, v in values.items()))
 
@@ -57,8 +68,8 @@ class Sealane:
         self.process = None
         self.log = os.path.join(self.dir, 'sealaned.log')
         self.config = os.path.join(self.dir, 'maxscale.cnf')
-        self.port = net.free_port('127.0.0.1', 14000)
-        self.admin_port = net.free_port('127.0.0.1', 15000)
+        self.port = net.free_port('127.0.0.1', next(PORTS))
+        self.admin_port = net.free_port('127.0.0.1', next(PORTS))
         self.expect_reports = False
         os.makedirs(self.dir, exist_ok=True)
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The records are those of session tracking: type 0, length, name, value (mariadb.com/kb "OK_Packet").
+ * The records are those of session tracking: type 0, length, name, value (mariadb.com/kb
+ * "OK_Packet").
  *
- * Values of `auto` come from what the monitor knows of the first Master of the service, else the first Slave, else any
- * running server; except the three character sets, which the client's own login has decided: a connector that is told
- * another one would escape strings wrongly.
+ * Values of `auto` come from what the monitor knows of the first Master of the service, else the
+ * first Slave, else any running server; except the three character sets, which the client's own
+ * login has decided: a connector that is told another one would escape strings wrongly.
  */
 #include "core/session_metadata.h"
 
@@ -14,18 +15,21 @@
 #include "core/session.h"
 #include "proto/handshake.h"
 
-#define VERSION_WITH_NEW_ISOLATION_NAME 110100 /* tx_isolation became transaction_isolation (11.1 release notes) */
+/* tx_isolation became transaction_isolation (11.1 release notes). */
+#define VERSION_WITH_NEW_ISOLATION_NAME 110100
 
-/* Character sets by the ids of their collations (the low byte is all that a login has), from information_schema.COLLATIONS. */
+/* Character sets by the ids of their collations (the low byte is all that a login has), from
+ * information_schema.COLLATIONS. */
 struct charset_range {
     uint8_t first, last;
     const char *name;
 };
 
 static const struct charset_range charset_ranges[] = {
-    {5, 5, "latin1"},      {8, 8, "latin1"},      {11, 11, "ascii"},    {15, 15, "latin1"}, {31, 31, "latin1"},
-    {33, 33, "utf8mb3"},   {45, 46, "utf8mb4"},   {47, 49, "latin1"},   {63, 63, "binary"}, {65, 65, "ascii"},
-    {83, 83, "utf8mb3"},   {94, 94, "latin1"},    {192, 215, "utf8mb3"}, {224, 247, "utf8mb4"},
+    {5, 5, "latin1"},      {8, 8, "latin1"},      {11, 11, "ascii"},   {15, 15, "latin1"},
+    {31, 31, "latin1"},    {33, 33, "utf8mb3"},   {45, 46, "utf8mb4"}, {47, 49, "latin1"},
+    {63, 63, "binary"},    {65, 65, "ascii"},     {83, 83, "utf8mb3"}, {94, 94, "latin1"},
+    {192, 215, "utf8mb3"}, {224, 247, "utf8mb4"},
 };
 
 static const char *charset_of(uint8_t collation)
@@ -45,7 +49,10 @@ static bool find_server(const struct sl_service *service, struct sl_server_info 
     int best_grade = 0;
     for (unsigned i = 0; i < service->server_count; i++) {
         uint32_t st = sl_server_status(service->servers[i]);
-        int grade = sl_status_is_master(st) ? 3 : sl_status_is_slave(st) ? 2 : st & SL_SERVER_RUNNING ? 1 : 0;
+        int grade = sl_status_is_master(st)  ? 3
+                    : sl_status_is_slave(st) ? 2
+                    : st & SL_SERVER_RUNNING ? 1
+                                             : 0;
         if (grade > best_grade) {
             best = service->servers[i];
             best_grade = grade;
@@ -69,7 +76,8 @@ static void append(struct build *b, struct sl_slice name, struct sl_slice value)
 {
     struct sl_writer w = sl_writer_buf(b->out);
     sl_write_u8(&w, SL_STATE_SYSTEM_VARIABLE);
-    sl_write_lenenc(&w, sl_lenenc_size(name.len) + name.len + sl_lenenc_size(value.len) + value.len);
+    sl_write_lenenc(&w,
+                    sl_lenenc_size(name.len) + name.len + sl_lenenc_size(value.len) + value.len);
     sl_write_lestr(&w, name);
     sl_write_lestr(&w, value);
     int rc = sl_writer_finish(&w);
@@ -92,7 +100,8 @@ static void append_known(struct build *b, const char *name, const char *value)
 
 static void append_isolation(struct build *b)
 {
-    bool is_new = sl_version_number(sl_slice_text(b->info.version)) >= VERSION_WITH_NEW_ISOLATION_NAME;
+    bool is_new =
+        sl_version_number(sl_slice_text(b->info.version)) >= VERSION_WITH_NEW_ISOLATION_NAME;
     append_known(b, is_new ? "transaction_isolation" : "tx_isolation", b->info.tx_isolation);
 }
 
@@ -109,13 +118,15 @@ static void append_auto(struct build *b, struct sl_slice name)
         append_known(b, "character_set_results", charset);
     } else if (!b->has_info) {
         return;
-    } else if (sl_slice_equal_nocase(name, "tx_isolation") || sl_slice_equal_nocase(name, "transaction_isolation")) {
+    } else if (sl_slice_equal_nocase(name, "tx_isolation") ||
+               sl_slice_equal_nocase(name, "transaction_isolation")) {
         append_isolation(b);
     } else if (sl_slice_equal_nocase(name, "time_zone")) {
         append_known(b, "time_zone", b->info.time_zone);
     } else if (sl_slice_equal_nocase(name, "system_time_zone")) {
         append_known(b, "system_time_zone", b->info.system_time_zone);
-    } else if (sl_slice_equal_nocase(name, "max_allowed_packet") && b->info.max_allowed_packet > 0) {
+    } else if (sl_slice_equal_nocase(name, "max_allowed_packet") &&
+               b->info.max_allowed_packet > 0) {
         append_number(b, "max_allowed_packet", (uint64_t)b->info.max_allowed_packet);
     }
 }

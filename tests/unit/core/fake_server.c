@@ -127,7 +127,8 @@ static void note(struct fake_server *f, const char *what, struct sl_slice text)
         return;
     }
     assert_true(f->logged < FAKE_LOG);
-    assert_true(asprintf(&f->log[f->logged++], "%s%.*s", what, (int)text.len, (const char *)text.data) > 0);
+    assert_true(
+        asprintf(&f->log[f->logged++], "%s%.*s", what, (int)text.len, (const char *)text.data) > 0);
 }
 
 /* ---- sending ---- */
@@ -198,7 +199,8 @@ static void greet(struct fake_server *f, struct fake_conn *c)
 
 /* ---- results ---- */
 
-static void build_rows(struct fake_server *f, struct fake_conn *c, struct sl_slice sql, struct sl_buf *out)
+static void build_rows(struct fake_server *f, struct fake_conn *c, struct sl_slice sql,
+                       struct sl_buf *out)
 {
     static const struct sl_resultset_column columns[] = {{.name = "server"}, {.name = "text"}};
     struct sl_resultset rs;
@@ -221,7 +223,8 @@ static size_t packet_at(struct sl_slice s, unsigned n)
     return at;
 }
 
-static void send_broken(struct fake_server *f, struct fake_conn *c, enum fake_fault fault, struct sl_slice sql)
+static void send_broken(struct fake_server *f, struct fake_conn *c, enum fake_fault fault,
+                        struct sl_slice sql)
 {
     struct sl_buf out = SL_BUF_INIT;
     build_rows(f, c, sql, &out);
@@ -230,20 +233,35 @@ static void send_broken(struct fake_server *f, struct fake_conn *c, enum fake_fa
     unsigned rows_at = 3 + has_eof; /* count, two definitions, EOF */
     size_t cut = 0;
     switch (fault) {
-    case FAKE_CUT_HEADER: cut = 2; break;
-    case FAKE_CUT_COUNT: cut = packet_at(all, 1); break;
-    case FAKE_CUT_DEFINITION: cut = packet_at(all, 1) + 9; break;
+    case FAKE_CUT_HEADER:
+        cut = 2;
+        break;
+    case FAKE_CUT_COUNT:
+        cut = packet_at(all, 1);
+        break;
+    case FAKE_CUT_DEFINITION:
+        cut = packet_at(all, 1) + 9;
+        break;
     case FAKE_CUT_DEFINITIONS:
-    case FAKE_GARBAGE_MIDDLE: cut = packet_at(all, rows_at); break;
+    case FAKE_GARBAGE_MIDDLE:
+        cut = packet_at(all, rows_at);
+        break;
     case FAKE_CUT_ROW:
-    case FAKE_RST_ROW: cut = packet_at(all, rows_at + 1) + 6; break;
-    case FAKE_CUT_ROWS: cut = packet_at(all, rows_at + f->rows); break;
+    case FAKE_RST_ROW:
+        cut = packet_at(all, rows_at + 1) + 6;
+        break;
+    case FAKE_CUT_ROWS:
+        cut = packet_at(all, rows_at + f->rows);
+        break;
     case FAKE_BAD_SEQUENCE:
         out.data[out.start + 3] = 7;
         cut = all.len;
         break;
-    case FAKE_TWO_REPLIES: cut = all.len; break;
-    default: break;
+    case FAKE_TWO_REPLIES:
+        cut = all.len;
+        break;
+    default:
+        break;
     }
     send_bytes(c, all.data, cut);
     if (fault == FAKE_TWO_REPLIES) {
@@ -264,10 +282,17 @@ static void meet_fault(struct fake_server *f, struct fake_conn *c, struct sl_sli
 {
     f->faults_left--;
     switch (f->fault) {
-    case FAKE_FREEZE: break;
-    case FAKE_CLOSE_BEFORE: drop(c, false); break;
-    case FAKE_RST_BEFORE: drop(c, true); break;
-    case FAKE_GARBAGE: send_bytes(c, "\x00\x00\x40\x01garbage", 11); break;
+    case FAKE_FREEZE:
+        break;
+    case FAKE_CLOSE_BEFORE:
+        drop(c, false);
+        break;
+    case FAKE_RST_BEFORE:
+        drop(c, true);
+        break;
+    case FAKE_GARBAGE:
+        send_bytes(c, "\x00\x00\x40\x01garbage", 11);
+        break;
     case FAKE_ERR_NOT_READY:
         send_err(c, 1, SL_ER_UNKNOWN_COM, "WSREP has not yet prepared node for application use");
         break;
@@ -275,12 +300,17 @@ static void meet_fault(struct fake_server *f, struct fake_conn *c, struct sl_sli
         send_err(c, 1, SL_ER_SERVER_SHUTDOWN, "Server shutdown in progress");
         drop(c, false);
         break;
-    case FAKE_ERR_SYNTAX: send_err(c, 1, SL_ER_PARSE, "You have an error in your SQL syntax"); break;
+    case FAKE_ERR_SYNTAX:
+        send_err(c, 1, SL_ER_PARSE, "You have an error in your SQL syntax");
+        break;
     case FAKE_ERR_READ_ONLY:
         send_err(c, 1, SL_ER_OPTION_PREVENTS_STATEMENT,
-                 "The MariaDB server is running with the --read-only option so it cannot execute this statement");
+                 "The MariaDB server is running with the --read-only option so it cannot execute "
+                 "this statement");
         break;
-    default: send_broken(f, c, f->fault, sql); break;
+    default:
+        send_broken(f, c, f->fault, sql);
+        break;
     }
 }
 
@@ -294,7 +324,7 @@ static void track_trx(struct fake_conn *c, struct sl_slice sql)
             c->status |= SL_STATUS_IN_TRANS_READONLY;
         }
     } else if (info.type & (SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)) {
-        c->status &= (uint16_t)~(SL_STATUS_IN_TRANS | SL_STATUS_IN_TRANS_READONLY);
+        c->status &= (uint16_t) ~(SL_STATUS_IN_TRANS | SL_STATUS_IN_TRANS_READONLY);
     } else if (info.type & SL_SQL_AUTOCOMMIT_OFF) {
         c->status &= (uint16_t)~SL_STATUS_AUTOCOMMIT;
     } else if (info.type & SL_SQL_AUTOCOMMIT_ON) {
@@ -337,9 +367,11 @@ static void prepare(struct fake_server *f, struct fake_conn *c, struct sl_slice 
     sl_put_le16(ok + 11, params);
     send_bytes(c, ok, sizeof ok);
     uint8_t seq = 2;
-    for (unsigned i = 0; i < params; i++) { /* definitions are not looked into: one of the right shape will do */
-        static const uint8_t def[] = "\x03"
-                                     "def\x00\x00\x00\x01?\x00\x00\x0c\x3f\x00\x00\x00\x00\x00\xfd\x80\x00\x00\x00\x00";
+    for (unsigned i = 0; i < params;
+         i++) { /* definitions are not looked into: one of the right shape will do */
+        static const uint8_t def[] =
+            "\x03"
+            "def\x00\x00\x00\x01?\x00\x00\x0c\x3f\x00\x00\x00\x00\x00\xfd\x80\x00\x00\x00\x00";
         uint8_t head[4] = {sizeof def - 1, 0, 0, seq++};
         send_bytes(c, head, 4);
         send_bytes(c, def, sizeof def - 1);
@@ -355,14 +387,20 @@ static void command(struct fake_server *f, struct fake_conn *c, const uint8_t *p
     struct sl_slice arg = sl_slice(payload + 1, len - 1);
     char text[64];
     switch (payload[0]) {
-    case SL_COM_QUIT: drop(c, false); return;
-    case SL_COM_QUERY: query(f, c, arg); return;
-    case SL_COM_STMT_PREPARE: prepare(f, c, arg); return;
+    case SL_COM_QUIT:
+        drop(c, false);
+        return;
+    case SL_COM_QUERY:
+        query(f, c, arg);
+        return;
+    case SL_COM_STMT_PREPARE:
+        prepare(f, c, arg);
+        return;
     case SL_COM_STMT_CLOSE:
     case SL_COM_STMT_EXECUTE:
     case SL_COM_STMT_SEND_LONG_DATA:
-        snprintf(text, sizeof text, "%s %u len %zu", sl_command_info(payload[0])->name, sl_get_le32(payload + 1),
-                 len);
+        snprintf(text, sizeof text, "%s %u len %zu", sl_command_info(payload[0])->name,
+                 sl_get_le32(payload + 1), len);
         note(f, text, sl_slice(NULL, 0));
         if (payload[0] == SL_COM_STMT_EXECUTE) {
             send_ok(c, 1, sl_get_le32(payload + 1));

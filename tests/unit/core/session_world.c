@@ -22,7 +22,8 @@
 
 #define WAIT_MS 5000
 
-static const struct sl_module *const modules[] = {&sl_module_readwritesplit, &sl_module_readconnroute, NULL};
+static const struct sl_module *const modules[] = {&sl_module_readwritesplit,
+                                                  &sl_module_readconnroute, NULL};
 
 static const struct sl_settings *find_module(void *arg, enum sl_conf_kind kind, const char *name,
                                              bool *ret_exists)
@@ -66,18 +67,22 @@ static struct sl_config *load(struct world *w, const char *router_lines)
     assert_non_null(mkdtemp(w->dir));
     snprintf(path, sizeof path, "%s/m.cnf", w->dir);
     snprintf(accounts, sizeof accounts, "%s/accounts.json", w->dir);
-    write_file(accounts, "{\"user\":[{\"user\":\"u\",\"host\":\"%\",\"global_db_priv\":true},"
-                         "{\"user\":\"root2\",\"host\":\"%\",\"global_db_priv\":true,\"super_priv\":true}]}");
+    write_file(accounts,
+               "{\"user\":[{\"user\":\"u\",\"host\":\"%\",\"global_db_priv\":true},"
+               "{\"user\":\"root2\",\"host\":\"%\",\"global_db_priv\":true,\"super_priv\":true}]}");
     w->port = free_port();
     do {
         w->conn_port = free_port();
     } while (w->conn_port == w->port);
     int n = snprintf(text, sizeof text,
-                     "[maxscale]\nthreads=1\nadmin_enabled=false\nusers_refresh_time=0s\nskip_name_resolve=true\n"
-                     "datadir=%s\n", w->dir);
+                     "[maxscale]\nthreads=1\nadmin_enabled=false\nusers_refresh_time=0s\nskip_name_"
+                     "resolve=true\n"
+                     "datadir=%s\n",
+                     w->dir);
     for (unsigned i = 0; i < SERVERS; i++) {
-        n += snprintf(text + n, sizeof text - (size_t)n, "[%s]\ntype=server\naddress=127.0.0.1\nport=%u\n",
-                      w->servers[i].name, w->servers[i].port);
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      "[%s]\ntype=server\naddress=127.0.0.1\nport=%u\n", w->servers[i].name,
+                      w->servers[i].port);
     }
     for (unsigned i = 0; i < 2; i++) {
         n += snprintf(text + n, sizeof text - (size_t)n,
@@ -85,8 +90,8 @@ static struct sl_config *load(struct world *w, const char *router_lines)
                       "user_accounts_file=%s\nuser_accounts_file_usage=file_only_always\n%s\n"
                       "[%s-listener]\ntype=listener\nservice=%s\naddress=127.0.0.1\nport=%u\n",
                       i ? "conn" : "split", i ? "readconnroute" : "readwritesplit", accounts,
-                      i ? "router_options=slave" : router_lines, i ? "conn" : "split", i ? "conn" : "split",
-                      i ? w->conn_port : w->port);
+                      i ? "router_options=slave" : router_lines, i ? "conn" : "split",
+                      i ? "conn" : "split", i ? w->conn_port : w->port);
     }
     write_file(path, text);
     struct sl_conf_options options = {.main_file = path, .basedir = w->dir};
@@ -94,7 +99,8 @@ static struct sl_config *load(struct world *w, const char *router_lines)
     struct sl_config *config = NULL;
     if (sl_config_load(&options, &conf_modules, &report, &config) < 0) {
         for (size_t i = 0; i < report.count; i++) {
-            print_error("%d: %s: %s\n", report.notes[i].line, report.notes[i].key, report.notes[i].text);
+            print_error("%d: %s: %s\n", report.notes[i].line, report.notes[i].key,
+                        report.notes[i].text);
         }
         fail();
     }
@@ -285,7 +291,8 @@ static void take_error(struct sl_slice packet, struct answer *a)
     assert_int_equal(sl_packet_err_parse(packet.data + 4, packet.len - 4, &err), 0);
     a->kind = SL_REPLY_KIND_ERR;
     a->code = err.code;
-    snprintf(a->message, sizeof a->message, "%.*s", (int)err.message.len, (const char *)err.message.data);
+    snprintf(a->message, sizeof a->message, "%.*s", (int)err.message.len,
+             (const char *)err.message.data);
 }
 
 static void dial(struct client *c, uint16_t port)
@@ -318,7 +325,8 @@ void client_open_at(struct world *w, struct client *c, uint16_t port, uint64_t c
                                       .plugin = sl_slice_text(SL_PLUGIN_NATIVE)};
     struct sl_buf out = SL_BUF_INIT;
     assert_int_equal(sl_handshake_response_build(&out, 1, &r), 0);
-    assert_int_equal(send(c->fd, sl_buf_slice(&out).data, sl_buf_len(&out), MSG_NOSIGNAL), sl_buf_len(&out));
+    assert_int_equal(send(c->fd, sl_buf_slice(&out).data, sl_buf_len(&out), MSG_NOSIGNAL),
+                     sl_buf_len(&out));
     sl_buf_free(&out);
     assert_true(next_packet(w, c, &packet));
     if (packet.data[4] == 0xff && ret_error) {
@@ -442,7 +450,8 @@ void expect_select_on(struct world *w, struct client *c, const char *sql, const 
 {
     struct answer a = client_query(w, c, sql);
     if (a.kind != SL_REPLY_KIND_RESULTSET) {
-        fail_msg("%s: kind %d code %u %s%s", sql, a.kind, a.code, a.message, a.is_late ? " (late)" : "");
+        fail_msg("%s: kind %d code %u %s%s", sql, a.kind, a.code, a.message,
+                 a.is_late ? " (late)" : "");
     }
     if (server) {
         assert_string_equal(a.server, server);
@@ -453,6 +462,26 @@ void expect_ok(struct world *w, struct client *c, const char *sql)
 {
     struct answer a = client_query(w, c, sql);
     if (a.kind != SL_REPLY_KIND_OK) {
-        fail_msg("%s: kind %d code %u %s%s", sql, a.kind, a.code, a.message, a.is_late ? " (late)" : "");
+        fail_msg("%s: kind %d code %u %s%s", sql, a.kind, a.code, a.message,
+                 a.is_late ? " (late)" : "");
     }
+}
+
+void client_open_all(struct world *w, struct client *c)
+{
+    client_open(w, c, CLIENT_CAPABILITIES);
+    for (unsigned i = 0; i < SERVERS; i++) {
+        world_wait_connections(w, i, 1);
+    }
+    expect_ok(w, c, "SET @warm=1"); /* all of them are ready when all have run it */
+    while (world_count(w, "SET @warm") < SERVERS) {
+        world_pump(w, 1);
+    }
+}
+
+unsigned client_next_replica(struct world *w, struct client *c)
+{
+    struct answer a = client_query(w, c, "SELECT 'probe'");
+    assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
+    return a.server[1] == '2' ? 2 : 1;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole sealaned in the test process: three fake servers s1 (Master), s2, s3 (Slaves), a readwritesplit service and a
- * readconnroute one, a real worker thread, and clients that check every packet they get. Built from a configuration text by
- * sl_config_load() and sl_core_start(), as the daemon does it. No monitor: the test sets the status bits.
+ * A whole sealaned in the test process: three fake servers s1 (Master), s2, s3 (Slaves), a
+ * readwritesplit service and a readconnroute one, a real worker thread, and clients that check
+ * every packet they get. Built from a configuration text by sl_config_load() and sl_core_start(),
+ * as the daemon does it. No monitor: the test sets the status bits.
  */
 #ifndef TESTS_UNIT_CORE_SESSION_WORLD_H
 #define TESTS_UNIT_CORE_SESSION_WORLD_H
@@ -40,8 +41,8 @@ struct answer {
     uint64_t rows;
     char server[32]; /* first column of the rows */
     char message[256];
-    bool is_closed;  /* the connection ended */
-    bool is_late;    /* nothing within the time */
+    bool is_closed; /* the connection ended */
+    bool is_late;   /* nothing within the time */
 };
 
 struct client {
@@ -76,9 +77,14 @@ void client_send(struct client *c, uint8_t command, const void *arg, size_t len)
 void client_send_text(struct client *c, const char *sql);
 struct answer client_wait(struct world *w, struct client *c, uint8_t command, unsigned timeout_ms);
 struct answer client_query(struct world *w, struct client *c, const char *sql);
-/* The statement must work; which server it ran on, by the log of the fake ones (SELECT: by its result). */
+/* The statement must work; which server it ran on, by the log of the fake ones (SELECT: by its
+ * result). */
 void expect_select_on(struct world *w, struct client *c, const char *sql, const char *server);
 void expect_ok(struct world *w, struct client *c, const char *sql);
+/* A client whose three backends are ready. */
+void client_open_all(struct world *w, struct client *c);
+/* The position of the replica that gets the next read: the one that did not get this one. */
+unsigned client_next_replica(struct world *w, struct client *c);
 unsigned world_count(const struct world *w, const char *prefix);
 void world_forget(struct world *w);
 

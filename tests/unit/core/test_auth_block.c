@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosts with failed logins: counting, blocking, forgetting, and the bound on what an attacker can make us keep. */
+/* Hosts with failed logins: counting, blocking, forgetting, and the bound on what an attacker can
+ * make us keep. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,7 @@ static struct sockaddr_storage host(uint32_t number, uint16_t port)
 static unsigned hosts(const struct sl_worker *w)
 {
     unsigned n = 0;
-    SL_LIST_FOR_EACH(node, &w->auth_blocks) {
+    SL_LIST_FOR_EACH (node, &w->auth_blocks) {
         n++;
     }
     return n;
@@ -66,7 +67,8 @@ static void test_blocks_at_the_limit(void **state)
     struct sockaddr_storage a = host(1, 1000), other = host(2, 1000);
     for (unsigned i = 0; i < 3; i++) {
         assert_false(sl_auth_block_is_blocked(&f->worker, &a));
-        struct sockaddr_storage again = host(1, (uint16_t)(2000 + i)); /* the port does not matter */
+        struct sockaddr_storage again =
+            host(1, (uint16_t)(2000 + i)); /* the port does not matter */
         sl_auth_block_failed(&f->worker, &again);
     }
     assert_true(sl_auth_block_is_blocked(&f->worker, &a));

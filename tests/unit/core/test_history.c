@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session command history: last copies, the limit with and without pruning, prepared statements, results. */
+/* Session command history: last copies, the limit with and without pruning, prepared statements,
+ * results. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +48,7 @@ static void expect(struct sl_history *h, const char *joined)
     char got[512] = "";
     size_t at = 0, bytes = 0;
     unsigned count = 0;
-    SL_LIST_FOR_EACH(node, &h->entries) {
+    SL_LIST_FOR_EACH (node, &h->entries) {
         struct sl_history_entry *e = SL_CONTAINER_OF(node, struct sl_history_entry, node);
         at += (size_t)snprintf(got + at, sizeof got - at, "%s%.*s", at ? "|" : "", (int)e->len - 5,
                                (const char *)e->packet + 5);
@@ -180,10 +181,14 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_last_copies), cmocka_unit_test(test_same_text_of_another_command),
-        cmocka_unit_test(test_pruning),               cmocka_unit_test(test_limit_without_pruning),
-        cmocka_unit_test(test_limit_of_nothing),      cmocka_unit_test(test_prepared),
-        cmocka_unit_test(test_results),               cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_order_and_last_copies),
+        cmocka_unit_test(test_same_text_of_another_command),
+        cmocka_unit_test(test_pruning),
+        cmocka_unit_test(test_limit_without_pruning),
+        cmocka_unit_test(test_limit_of_nothing),
+        cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_results),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,8 @@ static void test_networks(void **state)
 
 static void test_bad_networks(void **state)
 {
-    static const char *const bad[] = {"10.0.0.0/33", "::/129", "10.0.0", "example.com", "10.0.0.0/", "10.0.0.0/x",
+    static const char *const bad[] = {"10.0.0.0/33",  "::/129",      "10.0.0",
+                                      "example.com",  "10.0.0.0/",   "10.0.0.0/x",
                                       "10.0.0.0/8/8", "10.0.0.0/-1", "10.0.0.1;10.0.0.2"};
     for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
         struct sl_proxy_networks *n;
@@ -137,7 +138,8 @@ static void test_version_text(void **state)
             struct sl_server_info info;
             assert_int_equal(sl_server_new("s", &settings, k, 1, &servers[k], NULL), 0);
             sl_server_info_get(servers[k], &info);
-            snprintf(info.version, sizeof info.version, "%s", row->servers[k] ? row->servers[k] : "");
+            snprintf(info.version, sizeof info.version, "%s",
+                     row->servers[k] ? row->servers[k] : "");
             sl_server_info_set(servers[k], &info);
         }
         char text[256];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session of readwritesplit made of bare structs, for tests that need no loop: servers, a service, backends that exist but
- * are connected to nothing. Position 0 is the Master, the others are Slaves.
+ * A session of readwritesplit made of bare structs, for tests that need no loop: servers, a
+ * service, backends that exist but are connected to nothing. Position 0 is the Master, the others
+ * are Slaves.
  */
 #ifndef TESTS_UNIT_ROUTER_RWS_FIXTURE_H
 #define TESTS_UNIT_ROUTER_RWS_FIXTURE_H
@@ -76,10 +77,14 @@ static inline int setup(void **state)
         status(&f, i, i == 0 ? MASTER : SLAVE);
         lag(&f, i, 0);
     }
-    f.cfg = (struct sl_rwsplit_settings){.max_slave_connections = 255, .slave_connections = 255,
-                                         .master_reconnection = true};
-    f.r = (struct rws){.session = f.session, .cfg = &f.cfg, .primary = RWS_NONE, .trx_server = RWS_NONE,
-                       .last = RWS_NONE, .position = RWS_NONE};
+    f.cfg = (struct sl_rwsplit_settings){
+        .max_slave_connections = 255, .slave_connections = 255, .master_reconnection = true};
+    f.r = (struct rws){.session = f.session,
+                       .cfg = &f.cfg,
+                       .primary = RWS_NONE,
+                       .trx_server = RWS_NONE,
+                       .last = RWS_NONE,
+                       .position = RWS_NONE};
     sl_history_init(&f.r.history, 50, true);
     *state = &f;
     return 0;

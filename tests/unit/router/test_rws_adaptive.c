@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adaptive routing: medians of nine, the shared moving average, the clock between two syncs, servers without samples. */
+/* Adaptive routing: medians of nine, the shared moving average, the clock between two syncs,
+ * servers without samples. */
 #include "rws_fixture.h"
 
 static struct rws_samples samples[COUNT];
@@ -35,7 +36,8 @@ static uint64_t average(const struct fixture *f, unsigned i)
 static void test_median(void **state)
 {
     struct fixture *f = *state;
-    static const uint64_t us[RWS_SAMPLES] = {900000, 3, 5, 1, 4, 2, 800000, 700000, 6}; /* outliers do not count */
+    static const uint64_t us[RWS_SAMPLES] = {900000, 3,      5,      1, 4,
+                                             2,      800000, 700000, 6}; /* outliers do not count */
     for (unsigned i = 0; i < RWS_SAMPLES - 1; i++) {
         rws_adaptive_sample(&f->r, 1, us[i]);
     }
@@ -95,7 +97,8 @@ static void test_ping_where_nothing_is_known(void **state)
     assert_int_equal(average(f, 2), 10000);
     atomic_store(&f->servers[1]->ping_us, 80);
     sync(f);
-    assert_int_equal(average(f, 1), 35000); /* fades while nobody reads there, so that somebody tries again */
+    assert_int_equal(average(f, 1),
+                     35000); /* fades while nobody reads there, so that somebody tries again */
     rws_adaptive_sample(&f->r, 1, 30);
     sync(f);
     assert_int_equal(average(f, 1), 35000); /* somebody is about to tell */
@@ -117,8 +120,12 @@ static void test_huge_and_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_median), T(test_mean_of_medians), T(test_moving), T(test_not_too_often),
-        T(test_ping_where_nothing_is_known), T(test_huge_and_off),
+        T(test_median),
+        T(test_mean_of_medians),
+        T(test_moving),
+        T(test_not_too_often),
+        T(test_ping_where_nothing_is_known),
+        T(test_huge_and_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

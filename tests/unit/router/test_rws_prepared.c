@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prepared statements: slots and their reuse, generations, replies to PREPARE that come too late. What goes over the wire is in
- * tests/unit/core/test_session.c; here the backends are connected to nothing and drop what is written.
+ * Prepared statements: slots and their reuse, generations, replies to PREPARE that come too late.
+ * What goes over the wire is in tests/unit/core/test_session.c; here the backends are connected to
+ * nothing and drop what is written.
  */
 #include "rws_fixture.h"
 
@@ -49,7 +50,8 @@ static uint32_t open_stmt(struct fixture *f, uint32_t type)
 
 static void reply(struct fixture *f, unsigned i, uint32_t id, uint16_t params, uint32_t tag)
 {
-    struct sl_reply r = {.kind = SL_REPLY_KIND_OK, .command = SL_COM_STMT_PREPARE, .stmt_id = id, .params = params};
+    struct sl_reply r = {
+        .kind = SL_REPLY_KIND_OK, .command = SL_COM_STMT_PREPARE, .stmt_id = id, .params = params};
     rws_stmt_prepared(&f->r, &f->backends[i], &r, tag);
 }
 
@@ -93,7 +95,8 @@ static void test_ids_by_server(void **state)
     assert_false(rws_backend_knows(&f->backends[2], slot));
     assert_int_equal(f->backends[1].stmts[slot - 1].id, 22);
     assert_int_equal(rws_stmt_get(&f->r, slot)->params, 2);
-    struct sl_reply err = {.kind = SL_REPLY_KIND_ERR, .command = SL_COM_STMT_PREPARE, .error_code = 1146};
+    struct sl_reply err = {
+        .kind = SL_REPLY_KIND_ERR, .command = SL_COM_STMT_PREPARE, .error_code = 1146};
     rws_stmt_prepared(&f->r, &f->backends[2], &err, tag);
     assert_false(rws_backend_knows(&f->backends[2], slot));
     rws_stmt_close(&f->r, slot); /* told to the two that know it */
@@ -101,7 +104,8 @@ static void test_ids_by_server(void **state)
     assert_false(rws_backend_knows(&f->backends[0], slot));
 }
 
-/* The reply comes when the statement is closed, when its slot belongs to another, after a reset of the connection. */
+/* The reply comes when the statement is closed, when its slot belongs to another, after a reset of
+ * the connection. */
 static void test_stale_replies(void **state)
 {
     struct fixture *f = *state;
@@ -154,8 +158,8 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_slots), T(test_last), T(test_ids_by_server), T(test_stale_replies), T(test_prepared_twice),
-        T(test_out_of_memory),
+        T(test_slots),         T(test_last),           T(test_ids_by_server),
+        T(test_stale_replies), T(test_prepared_twice), T(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

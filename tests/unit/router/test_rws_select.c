@@ -41,7 +41,8 @@ static void test_primary_by_rank(void **state)
     assert_int_equal(rws_select_primary(&f->r), 0);
     f->r.primary = 0;
     status(f, 1, MASTER);
-    assert_int_equal(rws_select_primary(&f->r), 0); /* a session stays on the second rank while that is valid */
+    assert_int_equal(rws_select_primary(&f->r),
+                     0); /* a session stays on the second rank while that is valid */
 }
 
 static void test_primary_draining_and_maintenance(void **state)
@@ -219,7 +220,8 @@ static void test_lost_history(void **state)
     assert_true(rws_is_usable_for_reads(&f->r, 3));
 }
 
-/* A prepared statement runs where it is known; where its PREPARE is still running is better than nowhere. */
+/* A prepared statement runs where it is known; where its PREPARE is still running is better than
+ * nowhere. */
 static void test_prepared_statement(void **state)
 {
     struct fixture *f = *state;
@@ -230,7 +232,8 @@ static void test_prepared_statement(void **state)
     sl_count32(&f->servers[2]->counters[0].operations, 9);
     assert_int_equal(rws_select_replica(&f->r, 1), 2);
     status(f, 2, 0);
-    assert_int_equal(rws_select_replica(&f->r, 1), RWS_NONE); /* failed to prepare everywhere else */
+    assert_int_equal(rws_select_replica(&f->r, 1),
+                     RWS_NONE); /* failed to prepare everywhere else */
     f->backends[3].queue_count = 1;
     assert_int_equal(rws_select_replica(&f->r, 1), 3);
     f->backends[2].stmts = NULL;
@@ -241,9 +244,20 @@ static void test_prepared_statement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_primary), T(test_primary_stays), T(test_primary_by_rank), T(test_primary_draining_and_maintenance),
-        T(test_replica_before_primary), T(test_groups), T(test_ties), T(test_criteria), T(test_lag), T(test_ranks),
-        T(test_draining_and_maintenance), T(test_replica_cap), T(test_lost_history), T(test_prepared_statement),
+        T(test_primary),
+        T(test_primary_stays),
+        T(test_primary_by_rank),
+        T(test_primary_draining_and_maintenance),
+        T(test_replica_before_primary),
+        T(test_groups),
+        T(test_ties),
+        T(test_criteria),
+        T(test_lag),
+        T(test_ranks),
+        T(test_draining_and_maintenance),
+        T(test_replica_cap),
+        T(test_lost_history),
+        T(test_prepared_statement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

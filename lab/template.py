@@ -71,10 +71,12 @@ def galera(lab, node):
         spec = dataclasses.replace(node.spec, name='template-' + node.spec.cluster, binlog=False)
         maker = Node(lab, spec)
         maker.fill(plain(lab))
-        try:
+        options, lab.options = lab.options, dict(lab.options, tls=False, set=[])
+        try:    # the template serves labs with and without certificates and settings
             maker.start(bootstrap=True)
         finally:
             maker.stop()
+            lab.options = options
         for name in ('galera.cache', 'gvwstate.dat'):
             if os.path.exists(maker.path('data', name)):
                 os.unlink(maker.path('data', name))

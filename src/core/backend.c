@@ -268,6 +268,23 @@ int sl_backend_send(struct sl_backend *b, const void *packet, size_t len, enum s
     return SL_OK;
 }
 
+bool sl_backend_take_over(struct sl_backend *b, uint8_t command, uint32_t tag)
+{
+    for (unsigned i = b->queue_count; i-- > 0;) { /* the newest is the one in progress */
+        struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
+        if (e->purpose != SL_PURPOSE_IGNORE || e->command != command || e->tag != tag) {
+            continue;
+        }
+        if (i == 0 && b->reply.started) {
+            return false;
+        }
+        e->purpose = SL_PURPOSE_CLIENT;
+        begin_client_command(b, true);
+        return true;
+    }
+    return false;
+}
+
 int sl_backend_send_more(struct sl_backend *b, const void *data, size_t len)
 {
     b->last_used_ms = sl_loop_now_ms(b->session->worker->loop);

@@ -100,6 +100,10 @@ int sl_backend_send(struct sl_backend *b, const void *packet, size_t len, enum s
 /* More bytes of the command sent last. */
 int sl_backend_send_more(struct sl_backend *b, const void *data, size_t len);
 
+/* A command whose reply nobody was to get (SL_PURPOSE_IGNORE) becomes the client's, because the backend that should have
+ * answered is lost. False if no such reply is expected here, or if it has begun already. */
+bool sl_backend_take_over(struct sl_backend *b, uint8_t command, uint32_t tag);
+
 static inline bool sl_backend_is_ready(const struct sl_backend *b)
 {
     return b && b->step == SL_BACKEND_READY;

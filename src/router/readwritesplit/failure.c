@@ -116,6 +116,21 @@ static struct sl_backend *other_ready(const struct rws *r)
     return NULL;
 }
 
+/* A session command is not sent again to servers that have it: one of them answers for the lost one. */
+static bool take_over(struct rws *r)
+{
+    struct sl_session *s = r->session;
+    uint32_t tag = s->command == SL_COM_STMT_PREPARE ? rws_stmt_tag(r, r->slot) : r->history_id;
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        struct sl_backend *b = s->backends[i];
+        if (sl_backend_is_ready(b) && sl_backend_take_over(b, s->command, tag)) {
+            r->position = (int)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void lost_while_running(struct rws *r, const struct loss *l)
 {
     struct sl_session *s = r->session;
@@ -125,6 +140,9 @@ static void lost_while_running(struct rws *r, const struct loss *l)
     }
     bool is_read = r->target == RWS_TARGET_REPLICA || r->target == RWS_TARGET_LAST;
     bool is_session_command = r->target == RWS_TARGET_ALL && (other_ready(r) || r->history_id != 0);
+    if (r->target == RWS_TARGET_ALL && take_over(r)) {
+        return;
+    }
     if ((is_read || is_session_command) && r->saved) {
         sl_count(&sl_session_counters(s)->retried_reads, 1);
         rws_route_saved(r);

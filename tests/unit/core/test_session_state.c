@@ -160,6 +160,28 @@ static void test_session_command_lost(void **state)
     world_down(&w);
 }
 
+/* ... and not twice: a server that has it already answers for the lost one. */
+static void test_session_command_taken_over(void **state)
+{
+    struct world w;
+    struct client c;
+    world_up(&w, "");
+    client_open_all(&w, &c);
+    w.servers[1].hold_replies = w.servers[2].hold_replies = true;
+    fake_server_break(&w.servers[0], FAKE_RST_BEFORE, "SELECT @n");
+    client_send_text(&c, "SELECT @n := @n + 1");
+    assert_true(client_wait(&w, &c, SL_COM_QUERY, 200).is_late);
+    w.servers[1].hold_replies = w.servers[2].hold_replies = false;
+    struct answer a = client_wait(&w, &c, SL_COM_QUERY, 5000);
+    assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
+    assert_string_equal(a.server, "s2");
+    for (unsigned i = 0; i < SERVERS; i++) {
+        assert_int_equal(fake_server_count(&w.servers[i], "SELECT @n"), 1);
+    }
+    client_close(&c);
+    world_down(&w);
+}
+
 /* A replica that disagrees about a session command is not used again in this session. */
 static void test_disagreement(void **state)
 {
@@ -372,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_stale_prepare),
         cmocka_unit_test(test_long_data_lost),
         cmocka_unit_test(test_session_command_lost),
+        cmocka_unit_test(test_session_command_taken_over),
         cmocka_unit_test(test_disagreement),
         cmocka_unit_test(test_pipeline),
         cmocka_unit_test(test_client_vanishes),

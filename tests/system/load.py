@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load from threads, with the latency of every statement, for the failover tests."""
+import collections
+import random
 import threading
 import time
 
@@ -9,9 +11,9 @@ from wire import Lost, Wire, WireError
 class Session(threading.Thread):
     """One session that repeats turn(conn) until stopped; it reconnects only when it was cut."""
 
-    def __init__(self, port, turn, stop):
+    def __init__(self, address, turn, stop):
         super().__init__(daemon=True)
-        self.port, self.turn, self.stop_event = port, turn, stop
+        self.address, self.turn, self.stop_event = address, turn, stop
         self.samples = []          # (start, seconds)
         self.errors = []           # (time, errno, text)
         self.lost = 0
@@ -23,7 +25,7 @@ class Session(threading.Thread):
             start = time.monotonic()
             try:
                 if conn is None:
-                    conn = Wire('127.0.0.1', self.port, database='test', timeout=60)
+                    conn = Wire(*self.address, database='test', timeout=60)
                 self.turn(conn, self)
                 self.samples.append((start, time.monotonic() - start))
                 self.done += 1
@@ -40,9 +42,9 @@ class Session(threading.Thread):
 
 
 class Load:
-    def __init__(self, port, turn, sessions):
+    def __init__(self, port, turn, sessions, host='127.0.0.1'):
         self.stop_event = threading.Event()
-        self.sessions = [Session(port, turn, self.stop_event) for _ in range(sessions)]
+        self.sessions = [Session((host, port), turn, self.stop_event) for _ in range(sessions)]
 
     def __enter__(self):
         for s in self.sessions:
@@ -71,6 +73,15 @@ class Load:
                      if since <= start <= until)
         return got[int(len(got) * share)] if got else None
 
+    def errors_by_number(self):
+        """How many of each; 0 stands for a lost connection."""
+        return dict(collections.Counter(number for _, number, _ in self.errors()))
+
+    def resumed(self, after):
+        """When the first statement that began after that moment, or hung at it, had succeeded."""
+        return min((start + took for s in self.sessions for start, took in s.samples
+                    if start + took > after), default=None)
+
     def longest(self):
         return max((took for s in self.sessions for _, took in s.samples), default=0)
 
@@ -91,3 +102,31 @@ def transaction(conn, session):
     except WireError:
         conn.query('ROLLBACK')
         raise
+
+
+def oltp(conn, session):
+    """The transaction of sysbench oltp_read_write on its tables, and one row in `t` as a receipt."""
+    table = 'sbtest%d' % random.randint(1, 4)
+    key = random.randint(1, 2000)
+    try:
+        conn.query('BEGIN')
+        for _ in range(10):
+            conn.query('SELECT c FROM %s WHERE id = %d' % (table, random.randint(1, 2000)))
+        conn.query('SELECT SUM(k) FROM %s WHERE id BETWEEN %d AND %d' % (table, key, key + 99))
+        conn.query('UPDATE %s SET k = k + 1 WHERE id = %d' % (table, key))
+        conn.query('DELETE FROM %s WHERE id = %d' % (table, key))
+        conn.query("INSERT INTO %s (id, k, c, pad) VALUES (%d, %d, 'c', 'p')" % (table, key, key))
+        conn.query('INSERT INTO t (a) VALUES (%d)' % session.done)
+        conn.query('COMMIT')
+    except WireError:
+        conn.query('ROLLBACK')
+        raise
+
+
+def make_oltp_tables(node, tables=4, rows=2000):
+    """The tables of `sysbench oltp_*  prepare`."""
+    for i in range(1, tables + 1):
+        node.sql("CREATE TABLE test.sbtest%d (id INT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL "
+                 "DEFAULT 0, c CHAR(120) NOT NULL DEFAULT '', pad CHAR(60) NOT NULL DEFAULT '', "
+                 "KEY k_%d (k)); INSERT INTO test.sbtest%d SELECT seq, seq, MD5(seq), 'pad' "
+                 "FROM test.seq_1_to_%d" % (i, i, i, rows))

@@ -69,6 +69,29 @@ static void test_set_in_read_only_transaction(void **state)
     world_down(&w);
 }
 
+/* BEGIN ends the READ ONLY transaction: also over there, or its snapshot would serve later reads. */
+static void test_begin_in_read_only_transaction(void **state)
+{
+    struct world w;
+    struct client c;
+    world_up(&w, "");
+    client_open_all(&w, &c);
+    expect_ok(&w, &c, "START TRANSACTION READ ONLY");
+    unsigned at = client_next_replica(&w, &c) == 2 ? 1 : 2; /* where it is open */
+    world_forget(&w);
+    expect_ok(&w, &c, "BEGIN");
+    assert_int_equal(fake_server_count(&w.servers[PRIMARY], "BEGIN"), 1);
+    for (unsigned i = 0; i < 1000 && fake_server_count(&w.servers[at], "COMMIT") == 0; i++) {
+        world_pump(&w, 1);
+    }
+    assert_int_equal(fake_server_count(&w.servers[at], "COMMIT"), 1);
+    expect_select_on(&w, &c, "SELECT 1", "s1");
+    expect_ok(&w, &c, "COMMIT");
+    assert_int_equal(fake_server_count(&w.servers[PRIMARY], "COMMIT"), 1);
+    client_close(&c);
+    world_down(&w);
+}
+
 /* ---- a server breaks in each state of a reply ---- */
 
 enum expectation {
@@ -378,6 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routing),
         cmocka_unit_test(test_set_in_read_only_transaction),
+        cmocka_unit_test(test_begin_in_read_only_transaction),
         cmocka_unit_test(test_read_faults),
         cmocka_unit_test(test_write_faults),
         cmocka_unit_test(test_write_faults_error_on_write),

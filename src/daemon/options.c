@@ -9,6 +9,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+/* What getopt_long returns for a long option: this and its row. */
+#define LONG_FIRST 256
+
 struct row {
     const char *name;
     char letter;
@@ -134,9 +137,18 @@ static void make_tables(char *letters, struct option *longs)
             letters[at++] = ':';
         }
         longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument,
-                                   NULL, rows[i].letter};
+                                   NULL, LONG_FIRST + (int)i};
     }
     letters[at] = 0;
+}
+
+/*
+ * '?' is getopt's sign of an error and the letter of help. Long options have numbers of their own, so it
+ * is help only if it was one letter, and a known one (optopt holds an unknown letter).
+ */
+static bool is_refused(int letter, char **argv)
+{
+    return letter == '?' && (optopt != 0 || strncmp(argv[optind - 1], "--", 2) == 0);
 }
 
 enum sl_options_verdict sl_options_parse(struct sl_options *o, int argc, char **argv)
@@ -149,11 +161,11 @@ enum sl_options_verdict sl_options_parse(struct sl_options *o, int argc, char **
     int letter;
     optind = 1;
     while (verdict == SL_OPTIONS_RUN && (letter = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-        if (letter == '?' && optopt != 0) {
+        if (is_refused(letter, argv)) {
             return SL_OPTIONS_WRONG; /* getopt has said what is wrong */
         }
         for (size_t i = 0; i < SL_ARRAY_LEN(rows); i++) {
-            if (rows[i].letter == letter) {
+            if (letter == rows[i].letter || letter == LONG_FIRST + (int)i) {
                 verdict = apply(o, &rows[i], optarg);
             }
         }

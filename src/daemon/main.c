@@ -93,7 +93,7 @@ struct control {
     unsigned terms, ints;
     uint64_t watchdog_ms;      /* 0 = none asked for */
     uint64_t watchdog_sent_ms;
-    uint64_t *seen_ticks;      /* per worker */
+    uint64_t *seen_ticks;      /* per worker, at the last ping */
 };
 
 /* True: stop now. */
@@ -139,35 +139,46 @@ static int block_signals(struct sl_err *err)
     return fd < 0 ? sl_err_set(err, SL_ESYS, "signalfd: %s", strerror(errno)) : fd;
 }
 
-static bool are_workers_alive(struct control *c)
+/* Whether the loop of every worker has turned since the last ping. */
+static bool are_workers_alive(const struct control *c)
 {
-    bool alive = true;
     for (unsigned i = 0; i < c->core->worker_count; i++) {
         struct sl_loop_stats stats;
         sl_loop_stats_get(c->core->workers[i].loop, &stats);
-        alive = alive && stats.tick != c->seen_ticks[i];
-        c->seen_ticks[i] = stats.tick;
+        if (stats.tick == c->seen_ticks[i]) {
+            return false;
+        }
     }
-    return alive;
+    return true;
 }
 
 static void ping_watchdog(struct control *c)
 {
     uint64_t now = sl_clock_mono_ms();
-    if (c->watchdog_ms == 0 || now - c->watchdog_sent_ms < c->watchdog_ms / 3) {
+    if (c->watchdog_ms == 0 || now - c->watchdog_sent_ms < c->watchdog_ms / 3 || !are_workers_alive(c)) {
         return;
     }
-    if (are_workers_alive(c)) {
-        sd_notify(0, "WATCHDOG=1");
-        c->watchdog_sent_ms = now;
+    for (unsigned i = 0; i < c->core->worker_count; i++) {
+        struct sl_loop_stats stats;
+        sl_loop_stats_get(c->core->workers[i].loop, &stats);
+        c->seen_ticks[i] = stats.tick;
     }
+    sd_notify(0, "WATCHDOG=1");
+    c->watchdog_sent_ms = now;
+}
+
+/* An idle worker turns once a second: after a short watchdog we have to look more often than that. */
+static int turn_ms(const struct control *c)
+{
+    uint64_t often = c->watchdog_ms / 6;
+    return often > 0 && often < TICK_MS ? (int)often : TICK_MS;
 }
 
 static void control_loop(struct control *c)
 {
     for (bool stop = false; !stop;) {
         struct pollfd p = {.fd = c->signal_fd, .events = POLLIN};
-        poll(&p, 1, TICK_MS);
+        poll(&p, 1, turn_ms(c));
         struct signalfd_siginfo info;
         while (read(c->signal_fd, &info, sizeof info) == sizeof info) {
             stop = on_signal(c, info.ssi_signo) || stop;
@@ -228,9 +239,9 @@ static int run(struct sl_options *o, struct sl_config *config, int ready_fd, str
     sl_log_notice("Ready: %u services, %u servers, %u worker threads", c.core->service_count,
                   c.core->server_count, c.core->worker_count);
     control_loop(&c);
+    start_impatience(&c); /* before the first step that may take its time */
     sd_notify(0, "STOPPING=1");
     sl_log_notice("Shutting down");
-    start_impatience(&c);
     sl_admin_stop(admin);
     sl_core_stop(c.core);
     sl_free(c.seen_ticks);

@@ -27,28 +27,6 @@
 
 /* ---- servers ---- */
 
-static int new_tls(const struct sl_tls_settings *t, bool is_server, struct sl_tls_context **ret,
-                   struct sl_err *err)
-{
-    *ret = NULL;
-    if (!t->ssl) {
-        return SL_OK;
-    }
-    struct sl_tls_config config = {
-        .cert = t->ssl_cert,
-        .key = t->ssl_key,
-        .ca = t->ssl_ca,
-        .crl = t->ssl_crl,
-        .cipher = t->ssl_cipher,
-        .version_mask = t->ssl_version == SL_TLS_VERSION_MAX ? 0 : (unsigned)t->ssl_version,
-        .verify_depth = (int)t->ssl_cert_verify_depth,
-        .verify_peer = t->ssl_verify_peer_certificate,
-        .verify_host = t->ssl_verify_peer_host,
-        .is_server = is_server,
-    };
-    return sl_tls_context_new(&config, ret, err);
-}
-
 static int build_servers(struct sl_core *c, struct sl_err *err)
 {
     c->servers = sl_xcalloc(c->config->server_count + 1, sizeof *c->servers);
@@ -61,10 +39,6 @@ static int build_servers(struct sl_core *c, struct sl_err *err)
         }
         c->servers[c->server_count++] = s;
         s->source_file = sl_strdup(conf->object.file);
-        rc = new_tls(&conf->settings.tls, false, &s->tls, err);
-        if (rc < 0) {
-            return sl_err_wrap(err, "server '%s'", s->name);
-        }
         struct sl_err why = SL_ERR_INIT;
         if (sl_server_resolve(s, &why) < 0) {
             sl_log_warning("Server '%s' cannot be used until its name is resolved: %s", s->name, why.text);
@@ -72,13 +46,6 @@ static int build_servers(struct sl_core *c, struct sl_err *err)
     }
     c->resolved_ms = sl_clock_mono_ms();
     return SL_OK;
-}
-
-static void free_server(struct sl_server *s)
-{
-    sl_tls_context_unref(s->tls);
-    s->tls = NULL;
-    sl_server_free(s);
 }
 
 /* ---- monitors ---- */
@@ -289,6 +256,27 @@ static void parse_option(void *arg, const char *item)
     }
 }
 
+static int new_listener_tls(const struct sl_tls_settings *t, struct sl_tls_context **ret, struct sl_err *err)
+{
+    *ret = NULL;
+    if (!t->ssl) {
+        return SL_OK;
+    }
+    struct sl_tls_config config = {
+        .cert = t->ssl_cert,
+        .key = t->ssl_key,
+        .ca = t->ssl_ca,
+        .crl = t->ssl_crl,
+        .cipher = t->ssl_cipher,
+        .version_mask = t->ssl_version == SL_TLS_VERSION_MAX ? 0 : (unsigned)t->ssl_version,
+        .verify_depth = (int)t->ssl_cert_verify_depth,
+        .verify_peer = t->ssl_verify_peer_certificate,
+        .verify_host = t->ssl_verify_peer_host,
+        .is_server = true,
+    };
+    return sl_tls_context_new(&config, ret, err);
+}
+
 static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, struct sl_err *err)
 {
     struct sl_listener *l = sl_xcalloc(1, sizeof *l);
@@ -301,7 +289,7 @@ static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, stru
     struct option_state options = {l, err, SL_OK};
     sl_conf_list_each(l->settings.authenticator_options, ',', parse_option, &options);
     int rc = options.rc;
-    rc = rc < 0 ? rc : new_tls(&conf->settings.tls, true, &l->tls, err);
+    rc = rc < 0 ? rc : new_listener_tls(&conf->settings.tls, &l->tls, err);
     rc = rc < 0 ? rc : sl_proxy_networks_parse(l->settings.proxy_protocol_networks, &l->proxy_networks, err);
     rc = rc < 0 ? rc : read_init_sql(l->settings.connection_init_sql_file, &l->init_sql, err);
     if (rc == SL_OK && l->settings.user_mapping_file) {
@@ -462,7 +450,7 @@ void sl_core_stop(struct sl_core *c)
         free_service(c->services[i]);
     }
     for (unsigned i = 0; i < c->server_count; i++) {
-        free_server(c->servers[i]);
+        sl_server_free(c->servers[i]);
     }
     sl_free(c->listeners);
     sl_free(c->monitors);

@@ -69,8 +69,8 @@ static void enforce_limit(struct sl_history *h)
 struct sl_history_entry *sl_history_add(struct sl_history *h, const void *packet, size_t len,
                                         uint32_t slot)
 {
-    if (h->is_lost) {
-        return NULL;
+    if (h->is_lost && slot == 0) {
+        return NULL; /* texts of open statements are needed all the same */
     }
     uint64_t hash = sl_hash(packet, len);
     if (slot == 0) {

@@ -45,7 +45,8 @@ struct sl_history {
 void sl_history_init(struct sl_history *h, uint32_t limit, bool prune);
 void sl_history_clear(struct sl_history *h);
 
-/* Stores a copy of the packet; returns its entry, NULL when memory is out (is_lost is set then). */
+/* Stores a copy of the packet; returns its entry, NULL when memory is out (is_lost is set then) or, but for binary PREPAREs,
+ * when it is lost already. */
 struct sl_history_entry *sl_history_add(struct sl_history *h, const void *packet, size_t len, uint32_t slot);
 /* The recorded result of an entry, by id; a failed statement is kept too: a replica must fail alike. */
 void sl_history_result(struct sl_history *h, uint32_t id, enum sl_history_result result);

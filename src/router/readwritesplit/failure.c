@@ -86,7 +86,8 @@ static struct loss assess(const struct rws *r, const struct sl_backend *b)
         const struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
         if (e->purpose == SL_PURPOSE_CLIENT) {
             l.owes_client = true;
-            l.has_started = i == 0 && b->reply.started;
+            /* A reply that is done is an earlier one, whose end is being looked at now. */
+            l.has_started = i == 0 && b->reply.started && !sl_reply_is_done(&b->reply);
         }
     }
     l.trx_lost = r->session->trx.is_open && r->trx_server == (int)b->position;

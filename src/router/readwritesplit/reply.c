@@ -11,13 +11,28 @@
 #include "proto/constants.h"
 #include "router/readwritesplit/rwsplit.h"
 
-/* Gives a server up for the rest of the session. */
+static bool owes_client(const struct sl_backend *b)
+{
+    for (unsigned i = 0; i < b->queue_count; i++) {
+        if (b->queue[(b->queue_head + i) % b->queue_capacity].purpose == SL_PURPOSE_CLIENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives a server up for the rest of the session. A command of the client that it has got already, behind the one it
+ * disagrees about, meets what it would meet if the connection broke. */
 static void exclude(struct rws *r, int position, const char *why)
 {
     struct sl_backend *b = r->session->backends[position];
     r->bad |= 1ull << position;
     sl_log_warning("Server '%s' answers a session command differently (%s); it is not used in this session "
                    "any more", r->session->service->servers[position]->name, why);
+    if (b && owes_client(b)) {
+        sl_backend_lost(b, "it has another state than the session");
+        return;
+    }
     if (b) {
         sl_backend_close(b);
     }
@@ -149,6 +164,7 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
         return;
     }
     if (purpose == SL_PURPOSE_INTERNAL) {
+        go_on(r);
         return;
     }
     uint32_t tag = tag_of(b);

@@ -243,10 +243,14 @@ static void count_statement(struct rws *r, struct sl_request *rq, const struct p
 /* ---- one server ---- */
 
 /* Is everything there to run this command on the backend now? Otherwise something is under way: wait for it. */
-static bool is_ready_for(struct rws *r, struct sl_backend *b, const struct parsed *p, bool is_write)
+static bool is_ready_for(struct rws *r, struct sl_backend *b, const struct sl_request *rq,
+                         const struct parsed *p, bool is_write)
 {
     if (!sl_backend_is_ready(b)) {
         return false;
+    }
+    if (!rq->is_whole && !sl_backend_is_idle(b)) {
+        return false; /* the late answer to a PREPARE could make us say something between its pieces */
     }
     if (p->stmt && !rws_backend_knows(b, rws_stmt_slot(r, p->stmt)) && !sl_backend_is_idle(b)) {
         return false; /* its PREPARE has not been answered yet */
@@ -304,7 +308,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         return;
     }
     b = s->backends[position];
-    if (!is_ready_for(r, b, p, is_write)) {
+    if (!is_ready_for(r, b, rq, p, is_write)) {
         hold(r, is_saved);
         return;
     }
@@ -584,7 +588,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     bool wait;
     struct sl_backend *deciding = deciding_backend(r, &wait);
-    if (wait || (deciding && p->stmt && !is_ready_for(r, deciding, p, false))) {
+    if (wait || (deciding && p->stmt && !is_ready_for(r, deciding, rq, p, false))) {
         hold(r, is_saved);
         return;
     }

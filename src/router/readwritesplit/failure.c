@@ -172,12 +172,10 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
         if (l.was_primary) {
             lost_idle_primary(r);
         }
-        if (s->step != SL_SESSION_READY) {
-            return;
-        }
-        if (r->is_waiting) {
+        bool is_ready = s->step == SL_SESSION_READY;
+        if (is_ready && r->is_waiting) {
             rws_route_saved(r);
-        } else if (s->held) {
+        } else if (is_ready && s->held) {
             sl_session_unhold(s);
         } else {
             r->tried = 0; /* nothing was going on: the next statement may try it again */

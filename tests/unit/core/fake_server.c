@@ -323,6 +323,8 @@ static void track_trx(struct fake_conn *c, struct sl_slice sql)
         if (info.type & SL_SQL_TRX_READ_ONLY) {
             c->status |= SL_STATUS_IN_TRANS_READONLY;
         }
+    } else if (info.type & SL_SQL_TRX_CHAIN) {
+        c->status |= SL_STATUS_IN_TRANS; /* the next one has begun */
     } else if (info.type & (SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)) {
         c->status &= (uint16_t) ~(SL_STATUS_IN_TRANS | SL_STATUS_IN_TRANS_READONLY);
     } else if (info.type & SL_SQL_AUTOCOMMIT_OFF) {

@@ -331,10 +331,3 @@ void sl_jsonapi_relationship(const struct sl_admin_request *rq, struct sl_admin_
     rs->json = found != NULL ? json_incref(found) : relation(rq, path, id, name, json_array());
     json_decref(resource);
 }
-
-void sl_jsonapi_meta(const struct sl_admin_request *rq, struct sl_admin_response *rs, json_t *meta)
-{
-    rs->status = 200;
-    rs->json = envelope(rq);
-    json_object_set_new(rs->json, "meta", meta);
-}

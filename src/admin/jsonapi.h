@@ -39,7 +39,5 @@ void sl_jsonapi_many(const struct sl_admin_request *rq, struct sl_admin_response
  * data when there are no members. Takes over the resource. */
 void sl_jsonapi_relationship(const struct sl_admin_request *rq, struct sl_admin_response *rs,
                              json_t *resource, const char *path, const char *id, const char *name);
-/* {links, meta} of a command. */
-void sl_jsonapi_meta(const struct sl_admin_request *rq, struct sl_admin_response *rs, json_t *meta);
 
 #endif

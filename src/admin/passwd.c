@@ -43,11 +43,6 @@ static const char *const role_names[] = {[SL_ADMIN_ROLE_NONE] = "none",
                                          [SL_ADMIN_ROLE_BASIC] = "basic",
                                          [SL_ADMIN_ROLE_ADMIN] = "admin"};
 
-const char *sl_admin_role_name(enum sl_admin_role role)
-{
-    return role_names[role];
-}
-
 static enum sl_admin_role role_of(const json_t *account)
 {
     const char *name = json_string_value(json_object_get(account, "account"));

@@ -40,6 +40,4 @@ int sl_passwd_remove(struct sl_passwd *p, const char *name, struct sl_err *err);
 json_t *sl_passwd_list(struct sl_passwd *p);
 json_t *sl_passwd_one(struct sl_passwd *p, const char *name);
 
-const char *sl_admin_role_name(enum sl_admin_role role);
-
 #endif

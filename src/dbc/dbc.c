@@ -46,7 +46,6 @@ struct sl_dbc {
 struct sl_dbc_result {
     MYSQL_RES *res;
     MYSQL_ROW row;
-    unsigned long *lengths;
     unsigned columns;
 };
 
@@ -334,32 +333,15 @@ int sl_dbc_query(struct sl_dbc *d, const char *sql, struct sl_dbc_result **ret, 
 
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
-uint64_t sl_dbc_rows(const struct sl_dbc_result *r)
-{
-    return mysql_num_rows(r->res);
-}
-
-unsigned sl_dbc_columns(const struct sl_dbc_result *r)
-{
-    return r->columns;
-}
-
 bool sl_dbc_next(struct sl_dbc_result *r)
 {
     r->row = mysql_fetch_row(r->res);
-    r->lengths = r->row == NULL ? NULL : mysql_fetch_lengths(r->res);
     return r->row != NULL;
 }
 
 const char *sl_dbc_value(const struct sl_dbc_result *r, unsigned column)
 {
     return r->row == NULL || column >= r->columns ? NULL : r->row[column];
-}
-
-struct sl_slice sl_dbc_value_slice(const struct sl_dbc_result *r, unsigned column)
-{
-    const char *value = sl_dbc_value(r, column);
-    return value == NULL ? (struct sl_slice){NULL, 0} : sl_slice(value, r->lengths[column]);
 }
 
 int sl_dbc_column_index(const struct sl_dbc_result *r, const char *name)

@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/slice.h"
 
 struct sl_dbc;
 struct sl_dbc_result;
@@ -53,11 +52,8 @@ int sl_dbc_ping(struct sl_dbc *dbc, struct sl_err *err);
 int sl_dbc_query(struct sl_dbc *dbc, const char *sql, struct sl_dbc_result **ret, struct sl_err *err);
 
 /* The whole result is in memory. */
-uint64_t sl_dbc_rows(const struct sl_dbc_result *r);
-unsigned sl_dbc_columns(const struct sl_dbc_result *r);
 bool sl_dbc_next(struct sl_dbc_result *r);                  /* to the next row; the first call goes to the first */
 const char *sl_dbc_value(const struct sl_dbc_result *r, unsigned column);  /* NUL-terminated; NULL for SQL NULL or no such column */
-struct sl_slice sl_dbc_value_slice(const struct sl_dbc_result *r, unsigned column);
 int sl_dbc_column_index(const struct sl_dbc_result *r, const char *name);  /* -1 if absent; case-insensitive */
 void sl_dbc_result_free(struct sl_dbc_result *r);
 

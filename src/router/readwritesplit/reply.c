@@ -21,9 +21,9 @@ static bool owes_client(const struct sl_backend *b)
     return false;
 }
 
-/* Gives a server up for the rest of the session. A command of the client that it has got already, behind the one it
- * disagrees about, meets what it would meet if the connection broke. */
-static void exclude(struct rws *r, int position, const char *why)
+/* A command of the client that it has got already, behind the one it disagrees about, meets what it would meet if the
+ * connection broke. */
+void rws_exclude(struct rws *r, int position, const char *why)
 {
     struct sl_backend *b = r->session->backends[position];
     r->bad |= 1ull << position;
@@ -63,7 +63,7 @@ static void decide_result(struct rws *r, struct sl_history_entry *e, const struc
     }
     for (int i = 0; i < (int)r->session->backend_count; i++) {
         if ((differing >> i) & 1) {
-            exclude(r, i, "before the deciding server");
+            rws_exclude(r, i, "before the deciding server");
         }
     }
 }
@@ -79,7 +79,7 @@ static void compare(struct rws *r, struct sl_backend *b, uint32_t tag, const str
     if (e->result == SL_HISTORY_PENDING) {
         *(result_of(reply) == SL_HISTORY_OK ? &e->early_ok : &e->early_err) |= 1ull << b->position;
     } else if (e->result != result_of(reply)) {
-        exclude(r, (int)b->position, reply->kind == SL_REPLY_KIND_ERR ? b->why : "OK instead of an error");
+        rws_exclude(r, (int)b->position, reply->kind == SL_REPLY_KIND_ERR ? b->why : "OK instead of an error");
     }
 }
 

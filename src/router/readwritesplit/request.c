@@ -277,6 +277,12 @@ static void answer_not_prepared(struct sl_session *s, const struct sl_backend *b
                             b->server->name);
 }
 
+static void answer_long_data_lost(struct sl_session *s)
+{
+    sl_session_answer_error(s, SL_ER_SERVER_LOST, NULL,
+                            "Lost the connection to the server that had long data of this statement");
+}
+
 /* Must the statement find long data that is not where it would run? Then it must not run. */
 static bool has_lost_long_data(const struct rws *r, const struct sl_request *rq, const struct parsed *p,
                                int position)
@@ -299,8 +305,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
     bool is_write = target == RWS_TARGET_PRIMARY;
     if (has_lost_long_data(r, rq, p, position)) {
         p->stmt->long_data = rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
-        sl_session_answer_error(s, SL_ER_SERVER_LOST, NULL,
-                                "Lost the connection to the server that had long data of this statement");
+        answer_long_data_lost(s);
         return;
     }
     if (!b && rws_connect(r, position) < 0) {
@@ -523,34 +528,81 @@ static void reset_state(struct rws *r)
     }
 }
 
-static bool can_run(const struct sl_backend *b, const struct rws *r, const struct parsed *p)
+/* Does the command need what the statement has gathered on a server? COM_STMT_RESET does not. */
+static bool uses_statement(const struct sl_request *rq, const struct parsed *p)
 {
-    return !p->stmt || rws_backend_knows(b, rws_stmt_slot(r, p->stmt));
+    return p->stmt && (is_statement(rq->command) || rq->command == SL_COM_STMT_SEND_LONG_DATA);
 }
 
-/* The statement could not be prepared on the deciding server: another one that has it answers. */
-static struct sl_backend *other_that_can(struct rws *r, const struct parsed *p)
+static bool can_run(const struct sl_backend *b, const struct rws *r, const struct sl_request *rq,
+                    const struct parsed *p)
 {
+    uint32_t slot = p->stmt ? rws_stmt_slot(r, p->stmt) : 0;
+    if (p->stmt && !rws_backend_knows(b, slot)) {
+        return false;
+    }
+    return !uses_statement(rq, p) || p->stmt->long_data == RWS_NONE || b->stmts[slot - 1].has_long_data;
+}
+
+/* The servers (bit = position) that can run it: they have the statement, and all of its long data. */
+static uint64_t servers_able(const struct rws *r, const struct sl_request *rq, const struct parsed *p)
+{
+    uint64_t able = 0;
     for (unsigned i = 0; i < r->session->backend_count; i++) {
         struct sl_backend *b = r->session->backends[i];
-        if (sl_backend_is_ready(b) && can_run(b, r, p)) {
-            return b;
+        able |= (uint64_t)(sl_backend_is_ready(b) && can_run(b, r, rq, p)) << i;
+    }
+    return able;
+}
+
+/* A server whose answer to the PREPARE is still to come would miss the execution. */
+static bool is_preparing(const struct rws *r, const struct sl_request *rq, const struct parsed *p)
+{
+    for (unsigned i = 0; uses_statement(rq, p) && i < r->session->backend_count; i++) {
+        struct sl_backend *b = r->session->backends[i];
+        if (sl_backend_is_ready(b) && !rws_backend_knows(b, rws_stmt_slot(r, p->stmt)) &&
+            !sl_backend_is_idle(b)) {
+            return true;
         }
     }
-    sl_session_answer_error(r->session, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
-                            "The statement is not prepared on any connected server");
+    return false;
+}
+
+/* The deciding server cannot run it: another one answers a COM_STMT_RESET, an execution fails. NULL: answered. */
+static struct sl_backend *other_that_can(struct rws *r, const struct sl_request *rq, const struct parsed *p,
+                                         const struct sl_backend *deciding, uint64_t able)
+{
+    struct sl_session *s = r->session;
+    if (!uses_statement(rq, p) && able != 0) {
+        return s->backends[__builtin_ctzll(able)];
+    }
+    if (!rws_backend_knows(deciding, rws_stmt_slot(r, p->stmt))) {
+        answer_not_prepared(s, deciding);
+        return NULL;
+    }
+    p->stmt->long_data = is_statement(rq->command) ? RWS_NONE : p->stmt->long_data;
+    answer_long_data_lost(s);
     return NULL;
 }
 
+/* A server that cannot run an execution for all has another state than the session from now on. */
+static void give_up_unable(struct rws *r, uint64_t able)
+{
+    for (int i = 0; i < (int)r->session->backend_count; i++) {
+        if (!((able >> i) & 1) && sl_backend_is_ready(r->session->backends[i])) {
+            rws_exclude(r, i, "it could not prepare the statement, or lacks its long data");
+        }
+    }
+}
+
 /* False: the session is closing. */
-static bool send_all(struct rws *r, struct sl_request *rq, const struct parsed *p,
-                     struct sl_backend *deciding)
+static bool send_all(struct rws *r, struct sl_request *rq, uint64_t able, struct sl_backend *deciding)
 {
     struct sl_session *s = r->session;
     uint32_t tag = rq->command == SL_COM_STMT_PREPARE ? rws_stmt_tag(r, r->slot) : r->history_id;
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
-        if (!sl_backend_is_ready(b) || !can_run(b, r, p)) {
+        if (!((able >> i) & 1)) {
             continue;
         }
         enum sl_purpose purpose = b == deciding ? SL_PURPOSE_CLIENT : SL_PURPOSE_IGNORE;
@@ -588,7 +640,8 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     bool wait;
     struct sl_backend *deciding = deciding_backend(r, &wait);
-    if (wait || (deciding && p->stmt && !is_ready_for(r, deciding, rq, p, false))) {
+    if (wait || is_preparing(r, rq, p) ||
+        (deciding && p->stmt && !is_ready_for(r, deciding, rq, p, false))) {
         hold(r, is_saved);
         return;
     }
@@ -599,11 +652,15 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     if (p->stmt && rq->command == SL_COM_STMT_RESET) {
         p->stmt->long_data = RWS_NONE;
     }
-    if (!can_run(deciding, r, p)) {
-        deciding = other_that_can(r, p);
+    uint64_t able = servers_able(r, rq, p);
+    if (!((able >> deciding->position) & 1)) {
+        deciding = other_that_can(r, rq, p, deciding, able);
         if (!deciding) {
             return;
         }
+    }
+    if (is_statement(rq->command)) {
+        give_up_unable(r, able);
     }
     if (!is_saved) {
         save(r, rq);
@@ -625,7 +682,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     count_statement(r, rq, p, RWS_TARGET_ALL);
     note_sent(r, rq, p, RWS_TARGET_ALL, (int)deciding->position);
-    if (send_all(r, rq, p, deciding)) {
+    if (send_all(r, rq, able, deciding)) {
         r->held_since_ms = 0;
     }
 }

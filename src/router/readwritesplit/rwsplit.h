@@ -173,6 +173,8 @@ bool rws_temp_tables_read(struct rws *r, const uint8_t *sql, size_t len);
 /* --- reply.c, failure.c -------------------------------------------------------------------------------------------- */
 
 void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply, uint8_t purpose);
+/* Gives a server up for the rest of the session: it has another state. */
+void rws_exclude(struct rws *r, int position, const char *why);
 void rws_on_backend_ready(struct sl_session *s, struct sl_backend *b);
 bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply);
 void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char *why);

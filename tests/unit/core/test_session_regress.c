@@ -363,6 +363,75 @@ static void test_big_session_execute_reaches_one_server(void **state)
     down(&w, &c);
 }
 
+/* A replica that prepares slowly gets the execution too: the client's next command comes long before its answer. */
+static void test_slow_prepare_misses_the_session_execute(void **state)
+{
+    struct world w;
+    struct client c;
+    up(&w, &c, "");
+    w.servers[1].hold_replies = true;
+    uint32_t id = prepare(&w, &c, "SET @z=?");
+    send_execute(&c, id, 5, true);
+    assert_true(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 100).is_late);
+    w.servers[1].hold_replies = false;
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000).kind, SL_REPLY_KIND_OK);
+    wait_count(&w, "COM_STMT_EXECUTE", SERVERS);
+    assert_int_equal(fake_server_count(&w.servers[1], "COM_STMT_EXECUTE"), 1);
+    down(&w, &c);
+}
+
+/* A replica that could not prepare it lacks the state afterwards. */
+static void test_unprepared_replica_is_read_after_the_session_execute(void **state)
+{
+    struct world w;
+    struct client c;
+    up(&w, &c, "");
+    fake_server_break(&w.servers[1], FAKE_ERR_SYNTAX, "PREPARE");
+    uint32_t id = prepare(&w, &c, "SET @z=?");
+    assert_int_equal(execute(&w, &c, id, 5, true).kind, SL_REPLY_KIND_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        expect_select_on(&w, &c, "SELECT @z", "s3");
+    }
+    world_wait_connections(&w, 1, 0);
+    down(&w, &c);
+}
+
+/* Long data of a session command went to all servers; one of them is a new connection without it. */
+static void test_session_execute_without_its_long_data(void **state)
+{
+    for (unsigned lost = 0; lost < 2; lost++) { /* the primary, which decides, or a replica */
+        struct world w;
+        struct client c;
+        up(&w, &c, "");
+        uint32_t id = prepare(&w, &c, "SET @z=?");
+        wait_count(&w, "PREPARE", SERVERS);
+        uint8_t data[] = {0, 0, 0, 0, 0, 0, 'a', 'b', 'c'};
+        sl_put_le32(data, id);
+        client_send(&c, SL_COM_STMT_SEND_LONG_DATA, data, sizeof data);
+        wait_count(&w, "COM_STMT_SEND_LONG_DATA", SERVERS);
+        fake_server_kill(&w.servers[lost], false);
+        wait_disconnected(&w, lost);
+        for (unsigned i = 0; i < 3 && lost > 0; i++) { /* makes it connect again */
+            expect_select_on(&w, &c, "SELECT 1", NULL);
+        }
+        uint8_t exec[] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0xfc, 0};
+        sl_put_le32(exec, id);
+        if (lost == 0) {
+            expect_ok(&w, &c, "UPDATE t SET a=1");
+        }
+        client_send(&c, SL_COM_STMT_EXECUTE, exec, sizeof exec);
+        struct answer a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000);
+        assert_int_equal(a.kind, lost == 0 ? SL_REPLY_KIND_ERR : SL_REPLY_KIND_OK);
+        assert_int_equal(fake_server_count(&w.servers[lost], "COM_STMT_EXECUTE"), 0);
+        for (unsigned i = 0; i < 4; i++) {
+            a = client_query(&w, &c, "SELECT @z");
+            assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
+            assert_true(lost == 0 || strcmp(a.server, "s3") == 0);
+        }
+        down(&w, &c);
+    }
+}
+
 /* But a replica that ran it has the state and may become the primary. */
 static void test_unrecoverable_history_forbids_a_connected_primary(void **state)
 {
@@ -547,6 +616,9 @@ int main(void)
         cmocka_unit_test(test_ping_inside_a_streamed_packet),
         cmocka_unit_test(test_close_inside_a_streamed_packet),
         cmocka_unit_test(test_big_session_execute_reaches_one_server),
+        cmocka_unit_test(test_slow_prepare_misses_the_session_execute),
+        cmocka_unit_test(test_unprepared_replica_is_read_after_the_session_execute),
+        cmocka_unit_test(test_session_execute_without_its_long_data),
         cmocka_unit_test(test_unrecoverable_history_forbids_a_connected_primary),
         cmocka_unit_test(test_big_execute_without_types_on_another_server),
         cmocka_unit_test(test_new_connection_lacks_state_without_history),

@@ -273,6 +273,20 @@ def test_kill_query_with_the_id_of_the_greeting(sealane):
         assert victim.value('SELECT 1') == '1'
 
 
+def test_kill_with_the_id_of_connection_id(cluster, make_sealane):
+    """One connection to one server for each session: ids of different servers may be equal."""
+    s = make_sealane(cluster, service={'max_slave_connections': '0'})
+    s.wait_healthy()
+    with s.wire() as victim, s.wire() as other:
+        other.query('KILL %s' % victim.value('SELECT CONNECTION_ID()'))
+        with pytest.raises((wire.WireError, wire.Lost, OSError)):
+            victim.query('SELECT 1')
+        with pytest.raises(wire.WireError) as e:
+            other.query('KILL 4000000000')
+        assert e.value.errno == 1094
+        assert other.value('SELECT 1') == '1'
+
+
 def test_a_client_that_vanishes_frees_its_servers(sealane):
     c = sealane.wire()
     c.command(wire.COM_QUERY, b'SELECT SLEEP(60) /* vanish */')

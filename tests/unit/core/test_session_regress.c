@@ -94,7 +94,15 @@ static void send_execute(struct client *c, uint32_t id, unsigned bytes, bool wit
         memset(arg + at, 'p', bytes);
         at += bytes;
     }
-    client_send(c, SL_COM_STMT_EXECUTE, arg, at);
+    uint8_t head[5] = {0, 0, 0, 0, SL_COM_STMT_EXECUTE};
+    sl_put_le24(head, (uint32_t)at + 1);
+    assert_int_equal(send(c->fd, head, sizeof head, MSG_NOSIGNAL), sizeof head);
+    size_t first = SL_MIN(at, (size_t)5000);
+    assert_int_equal(send(c->fd, arg, first, MSG_NOSIGNAL), first);
+    if (at > first) {
+        usleep(20000); /* so that the proxy sees the beginning alone */
+        assert_int_equal(send(c->fd, arg + first, at - first, MSG_NOSIGNAL), at - first);
+    }
 }
 
 static struct answer execute(struct world *w, struct client *c, uint32_t id, unsigned bytes,
@@ -577,6 +585,32 @@ static void test_refused_database_becomes_current(void **state)
     down(&w, &c);
 }
 
+/* The same when nobody is there to refuse it but ourselves. */
+static void test_database_nobody_was_asked_for_becomes_current(void **state)
+{
+    struct world w;
+    struct client c;
+    up(&w, &c, "master_failure_mode=error_on_write\n");
+    for (unsigned i = SERVERS; i-- > 0;) {
+        fake_server_kill(&w.servers[i], true);
+        wait_disconnected(&w, i);
+        world_status(&w, i, 0);
+    }
+    client_send(&c, SL_COM_INIT_DB, "bad", 3);
+    assert_int_equal(client_wait(&w, &c, SL_COM_INIT_DB, 5000).kind, SL_REPLY_KIND_ERR);
+    for (unsigned i = 0; i < SERVERS; i++) {
+        fake_server_revive(&w.servers[i]);
+        world_status(&w, i, SL_SERVER_RUNNING | (i == PRIMARY ? SL_SERVER_MASTER : SL_SERVER_SLAVE));
+    }
+    expect_ok(&w, &c, "UPDATE t SET a=1");
+    expect_ok(&w, &c, "CREATE TEMPORARY TABLE tt (a INT)");
+    expect_select_on(&w, &c, "SELECT * FROM tt", "s1");
+    struct answer a = client_query(&w, &c, "SELECT * FROM bad.tt");
+    assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
+    assert_string_not_equal(a.server, "s1");
+    down(&w, &c);
+}
+
 /* The deciding server could not prepare the statement: one that could answers the reset. */
 static void test_reset_of_a_statement_asks_a_server_without_it(void **state)
 {
@@ -625,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_temporary_table_of_execute_is_read_on_a_replica),
         cmocka_unit_test(test_given_up_server_owes_the_client_an_answer),
         cmocka_unit_test(test_refused_database_becomes_current),
+        cmocka_unit_test(test_database_nobody_was_asked_for_becomes_current),
         cmocka_unit_test(test_reset_of_a_statement_asks_a_server_without_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -439,16 +439,24 @@ static void test_shutdown_waits_for_frozen_servers(void **state)
 {
     struct world w;
     struct client c[3];
-    char command[128];
+    char command[128], sql[1000];
     world_up(&w, "");
     client_open_all(&w, &c[0]);
     client_open(&w, &c[1], CLIENT_CAPABILITIES);
     client_open(&w, &c[2], CLIENT_CAPABILITIES);
     expect_select_on(&w, &c[1], "SELECT 1", NULL);
     expect_select_on(&w, &c[2], "SELECT 1", NULL);
-    w.servers[1].rows = w.servers[2].rows = 20000; /* more than the client takes */
-    client_send_text(&c[1], "SELECT 'a long result whose rows the client does not read'");
+    int small = 4096;
+    assert_int_equal(setsockopt(c[1].fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    w.servers[1].rows = w.servers[2].rows = 6000; /* each with the statement in it */
+    memcpy(sql, "SELECT '", 8);
+    memset(sql + 8, 'x', sizeof sql - 9);
+    sql[sizeof sql - 1] = '\'';
+    client_send(&c[1], SL_COM_QUERY, sql, sizeof sql);
     pump_for(&w, 300);
+    largest_output = 0;
+    visit_sessions(&w, note_output);
+    assert_true(largest_output > 0); /* a client that does not take its result */
     for (unsigned i = 0; i < SERVERS; i++) {
         w.servers[i].hold_replies = true;
     }

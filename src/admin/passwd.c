@@ -316,16 +316,23 @@ static int check_words(const char *name, const char *password, struct sl_err *er
     return SL_OK;
 }
 
+static int hash_checked(const char *name, const char *password, char hashed[CRYPT_OUTPUT_SIZE],
+                        struct sl_err *err)
+{
+    int rc = check_words(name, password, err);
+    if (rc == SL_OK && hash_new(password, hashed) < 0) {
+        rc = sl_err_set(err, SL_EINVAL, "the password of '%s' cannot be hashed", name);
+    }
+    return rc;
+}
+
 int sl_passwd_add(struct sl_passwd *p, const char *name, const char *password,
                   enum sl_admin_role role, struct sl_err *err)
 {
     char hashed[CRYPT_OUTPUT_SIZE];
-    int rc = check_words(name, password, err);
+    int rc = hash_checked(name, password, hashed, err);
     if (rc < 0) {
         return rc;
-    }
-    if (hash_new(password, hashed) < 0) {
-        return sl_err_set(err, SL_EINVAL, "the password of '%s' cannot be hashed", name);
     }
     pthread_mutex_lock(&p->lock);
     if (get(p->accounts, name) != NULL) {
@@ -345,12 +352,9 @@ int sl_passwd_change(struct sl_passwd *p, const char *name, const char *password
                      struct sl_err *err)
 {
     char hashed[CRYPT_OUTPUT_SIZE];
-    int rc = check_words(name, password, err);
+    int rc = hash_checked(name, password, hashed, err);
     if (rc < 0) {
         return rc;
-    }
-    if (hash_new(password, hashed) < 0) {
-        return sl_err_set(err, SL_EINVAL, "the password of '%s' cannot be hashed", name);
     }
     pthread_mutex_lock(&p->lock);
     json_t *accounts = json_deep_copy(p->accounts);

@@ -70,22 +70,6 @@ struct sl_account_manager {
 
 /* --- one load -------------------------------------------------------------------------------------------------------- */
 
-static void tls_version_text(int64_t mask, char *out, size_t size)
-{
-    static const struct {
-        int64_t bit;
-        const char *name;
-    } names[] = {{SL_TLS_VERSION_10, "TLSv1.0"}, {SL_TLS_VERSION_11, "TLSv1.1"}, {SL_TLS_VERSION_12, "TLSv1.2"},
-                 {SL_TLS_VERSION_13, "TLSv1.3"}};
-    size_t used = 0;
-    out[0] = '\0';
-    for (unsigned i = 0; mask != SL_TLS_VERSION_MAX && i < SL_ARRAY_LEN(names); i++) {
-        if ((mask & names[i].bit) != 0 && used < size) {
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? "," : "", names[i].name);
-        }
-    }
-}
-
 /* The resolved address saves a look-up, except where a certificate is checked against the name. */
 static void target_host(struct sl_server *s, char *out, size_t size)
 {
@@ -101,35 +85,20 @@ static void target_host(struct sl_server *s, char *out, size_t size)
 
 static int connect_to(const struct sl_account_manager *m, struct sl_server *s, struct sl_dbc **ret, struct sl_err *err)
 {
-    char host[1025], versions[64];
-    const struct sl_server_settings *set = &s->settings;
-    bool by_socket = set->socket != NULL && set->socket[0] != '\0';
-    if (!by_socket) {
+    char host[1025];
+    struct sl_dbc_config config;
+    sl_server_dbc_config(s, &config);
+    if (!config.socket) {
         target_host(s, host, sizeof(host));
+        config.host = host;
     }
-    tls_version_text(set->tls.ssl_version, versions, sizeof(versions));
-    struct sl_dbc_config config = {
-        .host = by_socket ? NULL : host,
-        .port = (uint16_t)set->port,
-        .extra_port = (uint16_t)set->extra_port,
-        .socket = by_socket ? set->socket : NULL,
-        .local_address = m->config.local_address,
-        .user = m->config.user,
-        .password = m->config.password,
-        .connect_timeout_ms = m->config.timeout_ms,
-        .read_timeout_ms = m->config.timeout_ms,
-        .write_timeout_ms = m->config.timeout_ms,
-        .proxy_header = set->proxy_protocol,
-        .tls = set->tls.ssl,
-        .tls_cert = set->tls.ssl_cert,
-        .tls_key = set->tls.ssl_key,
-        .tls_ca = set->tls.ssl_ca,
-        .tls_cipher = set->tls.ssl_cipher,
-        .tls_version = versions,
-        .tls_verify_peer = set->tls.ssl_verify_peer_certificate,
-        .tls_verify_host = set->tls.ssl_verify_peer_host,
-        .cancel_fd = m->cancel_fd,
-    };
+    config.local_address = m->config.local_address;
+    config.user = m->config.user;
+    config.password = m->config.password;
+    config.connect_timeout_ms = m->config.timeout_ms;
+    config.read_timeout_ms = m->config.timeout_ms;
+    config.write_timeout_ms = m->config.timeout_ms;
+    config.cancel_fd = m->cancel_fd;
     return sl_dbc_connect(&config, ret, err);
 }
 

@@ -210,14 +210,15 @@ static int read_init_sql(const char *path, char ***ret, struct sl_err *err)
     char **lines = sl_xcalloc(1, sizeof *lines);
     size_t count = 0, size = 0;
     char *line = NULL;
-    ssize_t n;
-    while ((n = getline(&line, &size, f)) >= 0) {
+    int rc = SL_OK;
+    while (getline(&line, &size, f) >= 0) {
         line[strcspn(line, "\r\n")] = 0;
         if (line[strspn(line, " \t")] == 0) {
             continue;
         }
         char **more = sl_realloc(lines, (count + 2) * sizeof *lines);
         if (!more) {
+            rc = sl_err_set(err, SL_ENOMEM, "connection_init_sql_file '%s': out of memory", path);
             break;
         }
         lines = more;
@@ -226,8 +227,8 @@ static int read_init_sql(const char *path, char ***ret, struct sl_err *err)
     }
     free(line);
     fclose(f);
-    *ret = lines;
-    return SL_OK;
+    *ret = lines; /* the owner frees what there is, also after an error */
+    return rc;
 }
 
 struct option_state {
@@ -256,27 +257,6 @@ static void parse_option(void *arg, const char *item)
     }
 }
 
-static int new_listener_tls(const struct sl_tls_settings *t, struct sl_tls_context **ret, struct sl_err *err)
-{
-    *ret = NULL;
-    if (!t->ssl) {
-        return SL_OK;
-    }
-    struct sl_tls_config config = {
-        .cert = t->ssl_cert,
-        .key = t->ssl_key,
-        .ca = t->ssl_ca,
-        .crl = t->ssl_crl,
-        .cipher = t->ssl_cipher,
-        .version_mask = t->ssl_version == SL_TLS_VERSION_MAX ? 0 : (unsigned)t->ssl_version,
-        .verify_depth = (int)t->ssl_cert_verify_depth,
-        .verify_peer = t->ssl_verify_peer_certificate,
-        .verify_host = t->ssl_verify_peer_host,
-        .is_server = true,
-    };
-    return sl_tls_context_new(&config, ret, err);
-}
-
 static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, struct sl_err *err)
 {
     struct sl_listener *l = sl_xcalloc(1, sizeof *l);
@@ -289,7 +269,7 @@ static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, stru
     struct option_state options = {l, err, SL_OK};
     sl_conf_list_each(l->settings.authenticator_options, ',', parse_option, &options);
     int rc = options.rc;
-    rc = rc < 0 ? rc : new_listener_tls(&conf->settings.tls, &l->tls, err);
+    rc = rc < 0 ? rc : sl_server_tls_new(&conf->settings.tls, true, &l->tls, err);
     rc = rc < 0 ? rc : sl_proxy_networks_parse(l->settings.proxy_protocol_networks, &l->proxy_networks, err);
     rc = rc < 0 ? rc : read_init_sql(l->settings.connection_init_sql_file, &l->init_sql, err);
     if (rc == SL_OK && l->settings.user_mapping_file) {

@@ -62,7 +62,6 @@ struct probe {
     bool has_failed;    /* in this run: no connection, or it broke */
     bool auth_error;
     struct sl_err err;  /* why it could not connect; rc SL_OK = it could */
-    char tls_version[64];
 
     /* under m->lock */
     pthread_cond_t wake;
@@ -176,54 +175,17 @@ const char *sl_monitor_event_name(uint32_t old_status, uint32_t new_status)
 
 /* ---- connections: probe threads ---- */
 
-static const char *tls_versions(struct probe *p)
-{
-    static const struct {
-        int64_t bit;
-        const char *name;
-    } names[] = {{SL_TLS_VERSION_10, "TLSv1.0"},
-                 {SL_TLS_VERSION_11, "TLSv1.1"},
-                 {SL_TLS_VERSION_12, "TLSv1.2"},
-                 {SL_TLS_VERSION_13, "TLSv1.3"}};
-    int64_t mask = p->server->settings.tls.ssl_version;
-    if (mask == 0 || mask == SL_TLS_VERSION_MAX) {
-        return NULL;
-    }
-    p->tls_version[0] = '\0';
-    for (size_t i = 0; i < SL_ARRAY_LEN(names); i++) {
-        size_t len = strlen(p->tls_version);
-        if (mask & names[i].bit) {
-            snprintf(p->tls_version + len, sizeof(p->tls_version) - len, "%s%s", len ? "," : "", names[i].name);
-        }
-    }
-    return p->tls_version;
-}
-
 static void fill_config(struct probe *p, struct sl_dbc_config *ret)
 {
     const struct sl_monitor_settings *ms = &p->m->settings;
     const struct sl_server_settings *ss = &p->server->settings;
     bool has_own_user = ss->monitoruser && ss->monitoruser[0];
-    *ret = (struct sl_dbc_config){
-        .host = ss->address,
-        .port = (uint16_t)ss->port,
-        .extra_port = (uint16_t)ss->extra_port,
-        .socket = ss->socket && ss->socket[0] ? ss->socket : NULL,
-        .user = has_own_user ? ss->monitoruser : ms->user,
-        .password = has_own_user ? ss->monitorpw : ms->password,
-        .connect_timeout_ms = (uint32_t)ms->backend_connect_timeout,
-        .read_timeout_ms = (uint32_t)ms->backend_read_timeout,
-        .write_timeout_ms = (uint32_t)ms->backend_write_timeout,
-        .proxy_header = ss->proxy_protocol,
-        .tls = ss->tls.ssl,
-        .tls_cert = ss->tls.ssl_cert,
-        .tls_key = ss->tls.ssl_key,
-        .tls_ca = ss->tls.ssl_ca,
-        .tls_cipher = ss->tls.ssl_cipher,
-        .tls_version = ss->tls.ssl ? tls_versions(p) : NULL,
-        .tls_verify_peer = ss->tls.ssl_verify_peer_certificate,
-        .tls_verify_host = ss->tls.ssl_verify_peer_host,
-    };
+    sl_server_dbc_config(p->server, ret);
+    ret->user = has_own_user ? ss->monitoruser : ms->user;
+    ret->password = has_own_user ? ss->monitorpw : ms->password;
+    ret->connect_timeout_ms = (uint32_t)ms->backend_connect_timeout;
+    ret->read_timeout_ms = (uint32_t)ms->backend_read_timeout;
+    ret->write_timeout_ms = (uint32_t)ms->backend_write_timeout;
 }
 
 struct sl_dbc *sl_monitor_dbc(struct sl_monitor *m, unsigned server_index, struct sl_err *err)

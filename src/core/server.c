@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "dbc/dbc.h"
 #include "net/tls.h"
 
 /* ---- status words ---- */
@@ -103,9 +104,10 @@ uint32_t sl_server_status_change(struct sl_server *s, uint32_t set, uint32_t cle
 
 /* ---- creation ---- */
 
-static int make_tls(struct sl_server *s, struct sl_err *err)
+int sl_server_tls_new(const struct sl_tls_settings *t, bool is_server, struct sl_tls_context **ret,
+                      struct sl_err *err)
 {
-    const struct sl_tls_settings *t = &s->settings.tls;
+    *ret = NULL;
     if (!t->ssl) {
         return SL_OK;
     }
@@ -119,13 +121,58 @@ static int make_tls(struct sl_server *s, struct sl_err *err)
         .verify_depth = (int)t->ssl_cert_verify_depth,
         .verify_peer = t->ssl_verify_peer_certificate,
         .verify_host = t->ssl_verify_peer_host,
-        .is_server = false,
+        .is_server = is_server,
     };
-    int rc = sl_tls_context_new(&config, &s->tls, err);
+    return sl_tls_context_new(&config, ret, err);
+}
+
+static int make_tls(struct sl_server *s, struct sl_err *err)
+{
+    int rc = sl_server_tls_new(&s->settings.tls, false, &s->tls, err);
     if (rc < 0) {
         sl_err_wrap(err, "TLS of server '%s'", s->name);
     }
     return rc;
+}
+
+static void set_tls_versions(struct sl_server *s)
+{
+    static const struct {
+        int64_t bit;
+        const char *name;
+    } names[] = {{SL_TLS_VERSION_10, "TLSv1.0"},
+                 {SL_TLS_VERSION_11, "TLSv1.1"},
+                 {SL_TLS_VERSION_12, "TLSv1.2"},
+                 {SL_TLS_VERSION_13, "TLSv1.3"}};
+    int64_t mask = s->settings.tls.ssl_version;
+    size_t used = 0;
+    for (size_t i = 0; mask != SL_TLS_VERSION_MAX && i < SL_ARRAY_LEN(names); i++) {
+        if (mask & names[i].bit) {
+            used += (size_t)snprintf(s->tls_versions + used, sizeof s->tls_versions - used, "%s%s",
+                                     used > 0 ? "," : "", names[i].name);
+            sl_assert(used < sizeof s->tls_versions);
+        }
+    }
+}
+
+void sl_server_dbc_config(const struct sl_server *s, struct sl_dbc_config *ret)
+{
+    const struct sl_server_settings *set = &s->settings;
+    *ret = (struct sl_dbc_config){
+        .host = set->address,
+        .port = (uint16_t)set->port,
+        .extra_port = (uint16_t)set->extra_port,
+        .socket = set->socket && set->socket[0] ? set->socket : NULL,
+        .proxy_header = set->proxy_protocol,
+        .tls = set->tls.ssl,
+        .tls_cert = set->tls.ssl_cert,
+        .tls_key = set->tls.ssl_key,
+        .tls_ca = set->tls.ssl_ca,
+        .tls_cipher = set->tls.ssl_cipher,
+        .tls_version = s->tls_versions[0] ? s->tls_versions : NULL,
+        .tls_verify_peer = set->tls.ssl_verify_peer_certificate,
+        .tls_verify_host = set->tls.ssl_verify_peer_host,
+    };
 }
 
 static void init_info(struct sl_server_info *info)
@@ -165,6 +212,7 @@ int sl_server_new(const char *name, const struct sl_server_settings *settings, u
     if (rc < 0) {
         sl_err_set(err, rc, "no memory for server '%s'", name);
     } else {
+        set_tls_versions(s);
         rc = make_tls(s, err);
     }
     if (rc < 0) {

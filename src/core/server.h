@@ -22,6 +22,7 @@
 #include "conf/tables.h"
 #include "core/diag.h"
 
+struct sl_dbc_config;
 struct sl_tls_context;
 
 /* Bits and their meaning: MaxScale's, so that journals and scripts agree. */
@@ -101,12 +102,21 @@ struct sl_server {
     struct sl_server_counters *counters;   /* [worker_count] */
     _Atomic uint32_t max_connections_seen;
     char *source_file;
+    char tls_versions[40];                 /* those allowed, as libmariadb takes them; empty = all */
 };
 
 /* Takes a deep copy of the settings. The address is resolved by sl_server_resolve (blocking). Control thread. */
 int sl_server_new(const char *name, const struct sl_server_settings *settings, unsigned index,
                   unsigned worker_count, struct sl_server **ret, struct sl_err *err);
 void sl_server_free(struct sl_server *s);
+
+/* The context that the `ssl` settings of a server or listener ask for; *ret is NULL when they ask for none. */
+int sl_server_tls_new(const struct sl_tls_settings *settings, bool is_server, struct sl_tls_context **ret,
+                      struct sl_err *err);
+
+/* Sets what every control connection to the server needs: address, PROXY header, TLS; the rest to zero. The texts
+ * belong to the server. */
+void sl_server_dbc_config(const struct sl_server *s, struct sl_dbc_config *ret);
 
 /* (Re-)resolves; clears or sets NEED_DNS. Blocking: control thread. */
 int sl_server_resolve(struct sl_server *s, struct sl_err *err);

@@ -143,61 +143,30 @@ static int check_greeting(struct sl_tcp_checker *c, uint64_t deadline_ms, struct
     return rc;
 }
 
-static void tls_version_text(int64_t versions, char *out, size_t size)
-{
-    static const struct {
-        int64_t bit;
-        const char *name;
-    } names[] = {{SL_TLS_VERSION_10, "TLSv1.0"}, {SL_TLS_VERSION_11, "TLSv1.1"},
-                 {SL_TLS_VERSION_12, "TLSv1.2"}, {SL_TLS_VERSION_13, "TLSv1.3"}};
-    out[0] = '\0';
-    for (size_t i = 0; versions != SL_TLS_VERSION_MAX && i < SL_ARRAY_LEN(names); i++) {
-        size_t len = strlen(out);
-        if ((versions & names[i].bit) != 0) {
-            snprintf(out + len, size - len, "%s%s", len > 0 ? "," : "", names[i].name);
-        }
-    }
-    if (out[0] == '\0') {
-        snprintf(out, size, "MAX");
-    }
-}
-
 static int check_login(struct sl_tcp_checker *c, uint64_t deadline_ms, struct sl_err *err)
 {
     const struct sl_tcp_settings *t = c->instance->settings;
     const struct sl_service *service = c->instance->service;
     const struct sl_server_settings *s = &c->server->settings;
-    char host[64], versions[64];
+    char host[64];
     struct sockaddr_storage addr;
     socklen_t addr_len;
     sl_server_address(c->server, &addr, &addr_len);
     sl_address_text(&addr, host, sizeof host);
-    tls_version_text(s->tls.ssl_version, versions, sizeof versions);
-    bool by_socket = s->socket != NULL && s->socket[0] != '\0';
     bool has_own_user = t->check_user != NULL && t->check_user[0] != '\0';
     uint32_t timeout_ms = (uint32_t)(deadline_ms - sl_clock_mono_ms());
     const struct sl_config *config = service->core->config;
-    struct sl_dbc_config dbc_config = {
-        .host = by_socket ? NULL : s->tls.ssl_verify_peer_host ? s->address : host,
-        .port = (uint16_t)s->port,
-        .socket = by_socket ? s->socket : NULL,
-        .local_address = config ? config->global.local_address : NULL,
-        .user = has_own_user ? t->check_user : service->settings.user,
-        .password = has_own_user ? t->check_password : service->settings.password,
-        .connect_timeout_ms = timeout_ms,
-        .read_timeout_ms = timeout_ms,
-        .write_timeout_ms = timeout_ms,
-        .proxy_header = s->proxy_protocol,
-        .tls = s->tls.ssl,
-        .tls_cert = s->tls.ssl_cert,
-        .tls_key = s->tls.ssl_key,
-        .tls_ca = s->tls.ssl_ca,
-        .tls_cipher = s->tls.ssl_cipher,
-        .tls_version = versions,
-        .tls_verify_peer = s->tls.ssl_verify_peer_certificate,
-        .tls_verify_host = s->tls.ssl_verify_peer_host,
-        .cancel_fd = c->stop_fd,
-    };
+    struct sl_dbc_config dbc_config;
+    sl_server_dbc_config(c->server, &dbc_config);
+    dbc_config.host = s->tls.ssl_verify_peer_host ? s->address : host;
+    dbc_config.extra_port = 0; /* the port that clients use is the one to be checked */
+    dbc_config.local_address = config ? config->global.local_address : NULL;
+    dbc_config.user = has_own_user ? t->check_user : service->settings.user;
+    dbc_config.password = has_own_user ? t->check_password : service->settings.password;
+    dbc_config.connect_timeout_ms = timeout_ms;
+    dbc_config.read_timeout_ms = timeout_ms;
+    dbc_config.write_timeout_ms = timeout_ms;
+    dbc_config.cancel_fd = c->stop_fd;
     struct sl_dbc *dbc = NULL;
     int rc = sl_dbc_connect(&dbc_config, &dbc, err);
     sl_dbc_close(dbc);

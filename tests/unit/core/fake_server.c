@@ -127,8 +127,8 @@ static void note(struct fake_server *f, const char *what, struct sl_slice text)
         return;
     }
     assert_true(f->logged < FAKE_LOG);
-    assert_true(
-        asprintf(&f->log[f->logged++], "%s%.*s", what, (int)text.len, (const char *)text.data) > 0);
+    const char *data = text.len > 0 ? (const char *)text.data : "";
+    assert_true(asprintf(&f->log[f->logged++], "%s%.*s", what, (int)text.len, data) > 0);
 }
 
 /* ---- sending ---- */

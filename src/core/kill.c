@@ -9,6 +9,7 @@
  * On a server the statement is sent by a ghost session with the credentials of the one who asked for it, so the
  * server itself checks the right to kill. Ids of servers (what CONNECTION_ID() returned) may be equal on different
  * servers and equal to ids of our greetings: those are looked for first, and only if there is none, the others.
+ * An id that fits several sessions kills none of them.
  */
 #include "core/kill.h"
 
@@ -97,10 +98,16 @@ void sl_kill_abandoned(struct sl_backend *b)
 
 /* ---- the client's KILL ---- */
 
+enum kill_pass {
+    KILL_BY_GREETING,
+    KILL_COUNT_THREADS, /* how many sessions have a connection with this id? */
+    KILL_BY_THREAD
+};
+
 struct kill_search {
     uint64_t id;
     uint8_t flags;
-    bool by_thread;            /* second pass: the id is one of a server's */
+    uint8_t pass;              /* enum kill_pass */
     char user[129];            /* KILL USER */
     uint32_t refs;             /* workers that have not answered yet */
     uint64_t asker_id;         /* session that waits for the answer */
@@ -136,7 +143,7 @@ static bool matches(const struct sl_session *s, const struct kill_search *k)
     if (k->flags & SL_KILL_USER) {
         return s->client_user && strcmp(s->client_user, k->user) == 0;
     }
-    return k->by_thread ? has_thread(s, k->id) : s->id == k->id;
+    return k->pass == KILL_BY_GREETING ? s->id == k->id : has_thread(s, k->id);
 }
 
 static void kill_query(struct sl_session *s)
@@ -170,6 +177,9 @@ static void search_worker(struct sl_message *m, struct sl_loop *loop)
             continue;
         }
         atomic_fetch_add(&k->found, 1);
+        if (k->pass == KILL_COUNT_THREADS) {
+            continue;
+        }
         if (k->flags & SL_KILL_QUERY) {
             kill_query(s);
         } else {
@@ -230,21 +240,50 @@ static void answer_asker(struct sl_session *s, const struct kill_search *k)
     }
 }
 
+static void search_again(struct kill_search *k, enum kill_pass pass)
+{
+    k->pass = (uint8_t)pass;
+    k->found = 0;
+    k->refused = 0;
+    post_parts(k);
+}
+
+/* The sessions with such a connection have been counted. True if there is one, to be killed in another pass. */
+static bool is_one_thread(struct sl_session *s, const struct kill_search *k)
+{
+    bool is_own = has_thread(s, k->id);
+    unsigned count = k->found + k->refused + is_own;
+    if (count > 1) {
+        sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL,
+                                "Thread id %llu belongs to several sessions, on different servers; "
+                                "use the id of the session's greeting", (unsigned long long)k->id);
+    } else if (is_own) {
+        kill_self(s, k->flags & SL_KILL_QUERY);
+    } else if (k->found == 0) {
+        answer_asker(s, k);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* Back on the asker's worker: answer as the server would, or look again for a server's id. */
 static void answer(struct sl_message *m, struct sl_loop *loop)
 {
     struct kill_search *k = SL_CONTAINER_OF(m, struct kill_search, done);
     struct sl_session *s = find_session(k->asker_worker, k->asker_id);
     bool is_unknown = k->found == 0 && k->refused == 0 && !(k->flags & SL_KILL_USER);
-    if (s && s->busy && is_unknown && !k->by_thread) {
-        if (!has_thread(s, k->id)) {
-            k->by_thread = true;
-            post_parts(k);
+    if (s && s->busy) {
+        if (k->pass == KILL_BY_GREETING && is_unknown) {
+            search_again(k, KILL_COUNT_THREADS);
             return;
         }
-        kill_self(s, k->flags & SL_KILL_QUERY);
-    } else if (s && s->busy) {
-        answer_asker(s, k);
+        if (k->pass != KILL_COUNT_THREADS) {
+            answer_asker(s, k);
+        } else if (is_one_thread(s, k)) {
+            search_again(k, KILL_BY_THREAD);
+            return;
+        }
     }
     free_search(k);
 }

@@ -250,7 +250,7 @@ void rws_on_topology(struct sl_session *s)
     }
 }
 
-static bool is_connecting(const struct sl_session *s)
+bool rws_is_connecting(const struct sl_session *s)
 {
     for (unsigned i = 0; i < s->backend_count; i++) {
         if (s->backends[i] && !sl_backend_is_ready(s->backends[i])) {
@@ -272,7 +272,7 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
     if (r->held_since_ms == 0 || !(r->is_waiting || s->held)) {
         return;
     }
-    if (!is_connecting(s)) {
+    if (!rws_is_connecting(s)) {
         r->tried = 0; /* nothing is under way: a server that refused a second ago may be there now */
     }
     if (r->is_waiting) {

@@ -180,6 +180,8 @@ bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_re
 void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char *why);
 void rws_on_topology(struct sl_session *s);
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms);
+/* Is some connection on its way? */
+bool rws_is_connecting(const struct sl_session *s);
 /* The command in progress needs a primary and there is none. True if it is held or waits for one. */
 bool rws_no_primary(struct rws *r, bool is_saved);
 /* The command in progress needs a replica or any server and there is none. */

@@ -505,6 +505,37 @@ static void test_new_connection_lacks_state_without_history(void **state)
     down(&w, &c);
 }
 
+/* ... but one that was on its way when the command came gets it. */
+static void test_connection_on_its_way_is_lost_without_history(void **state)
+{
+    struct world w;
+    struct client c;
+    int listening[SERVERS];
+    world_up(&w, "disable_sescmd_history=true\n");
+    for (unsigned i = 1; i < SERVERS; i++) { /* connected by the kernel, not greeted yet */
+        listening[i] = w.servers[i].listen_fd;
+        w.servers[i].listen_fd = -1;
+    }
+    client_open(&w, &c, CLIENT_CAPABILITIES);
+    expect_ok(&w, &c, "SET @a=5");
+    for (unsigned i = 1; i < SERVERS; i++) {
+        w.servers[i].listen_fd = listening[i];
+        world_wait_connections(&w, i, 1);
+    }
+    wait_count(&w, "SET @a=5", SERVERS);
+    struct answer a = client_query(&w, &c, "SELECT @a");
+    assert_string_not_equal(a.server, "s1");
+    expect_ok(&w, &c, "SET @a=6"); /* from now on nobody new knows it all */
+    for (unsigned i = 1; i < SERVERS; i++) {
+        fake_server_kill(&w.servers[i], false);
+        wait_disconnected(&w, i);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        expect_select_on(&w, &c, "SELECT @a", "s1");
+    }
+    down(&w, &c);
+}
+
 /* A temporary table exists on the primary only, also one made by EXECUTE. */
 static void test_temporary_table_of_execute_is_read_on_a_replica(void **state)
 {
@@ -656,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_unrecoverable_history_forbids_a_connected_primary),
         cmocka_unit_test(test_big_execute_without_types_on_another_server),
         cmocka_unit_test(test_new_connection_lacks_state_without_history),
+        cmocka_unit_test(test_connection_on_its_way_is_lost_without_history),
         cmocka_unit_test(test_temporary_table_of_execute_is_read_on_a_replica),
         cmocka_unit_test(test_given_up_server_owes_the_client_an_answer),
         cmocka_unit_test(test_refused_database_becomes_current),

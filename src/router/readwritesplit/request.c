@@ -520,6 +520,7 @@ static void reset_state(struct rws *r)
     r->locks = 0;
     r->used_get_lock = false;
     r->trx_server = RWS_NONE;
+    r->bad = 0; /* there is no state any more that they could differ in */
     for (unsigned i = 0; i < r->session->backend_count; i++) {
         struct sl_backend *b = r->session->backends[i];
         if (b && b->stmt_capacity > 0) {

@@ -595,6 +595,25 @@ static void test_given_up_server_owes_the_client_an_answer(void **state)
     }
 }
 
+/* After a reset all servers have the same state again: none. */
+static void test_given_up_server_stays_so_after_a_reset(void **state)
+{
+    struct world w;
+    struct client c;
+    up(&w, &c, "");
+    fake_server_break(&w.servers[1], FAKE_ERR_SYNTAX, "USE");
+    expect_ok(&w, &c, "USE db1");
+    wait_disconnected(&w, 1);
+    fake_server_kill(&w.servers[2], true);
+    wait_disconnected(&w, 2);
+    world_status(&w, 2, 0);
+    expect_select_on(&w, &c, "SELECT 1", "s1");
+    client_send(&c, SL_COM_RESET_CONNECTION, NULL, 0);
+    assert_int_equal(client_wait(&w, &c, SL_COM_RESET_CONNECTION, 5000).kind, SL_REPLY_KIND_OK);
+    expect_select_on(&w, &c, "SELECT 1", "s2");
+    down(&w, &c);
+}
+
 /* A refused database is not the current one, not even after the next command works. */
 static void test_refused_database_becomes_current(void **state)
 {
@@ -690,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_connection_on_its_way_is_lost_without_history),
         cmocka_unit_test(test_temporary_table_of_execute_is_read_on_a_replica),
         cmocka_unit_test(test_given_up_server_owes_the_client_an_answer),
+        cmocka_unit_test(test_given_up_server_stays_so_after_a_reset),
         cmocka_unit_test(test_refused_database_becomes_current),
         cmocka_unit_test(test_database_nobody_was_asked_for_becomes_current),
         cmocka_unit_test(test_reset_of_a_statement_asks_a_server_without_it),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logins, KILL, limits and shutdown: defects that were there once. Each test is named after what must not happen.
+ * Logins, KILL, limits and shutdown: defects that were there once. Each test is named after what
+ * must not happen.
  */
 #include "session_world.h"
 
@@ -126,8 +127,10 @@ static void start_change_user(struct world *w, struct client *c)
     assert_int_equal(packet[4], 0xfe);
 }
 
-/* Sends the same bytes again and again, reads nothing. True if the proxy stopped taking them before `limit` bytes. */
-static bool is_stopped(struct world *w, struct client *c, const void *data, size_t len, size_t limit)
+/* Sends the same bytes again and again, reads nothing. True if the proxy stopped taking them before
+ * `limit` bytes. */
+static bool is_stopped(struct world *w, struct client *c, const void *data, size_t len,
+                       size_t limit)
 {
     size_t sent = 0;
     struct pollfd p = {c->fd, POLLOUT, 0};
@@ -402,7 +405,8 @@ static void test_wait_timeout_counts_the_statement(void **state)
     world_down(&w);
 }
 
-/* Failed logins behind a PROXY header are the true client's, not the balancer's; and it is its next login that is refused. */
+/* Failed logins behind a PROXY header are the true client's, not the balancer's; and it is its next
+ * login that is refused. */
 static void test_blocked_host_hides_behind_a_proxy_header(void **state)
 {
     static const char bad[] = "PROXY TCP4 10.1.2.3 127.0.0.1 1000 2000\r\n";
@@ -413,7 +417,8 @@ static void test_blocked_host_hides_behind_a_proxy_header(void **state)
     unsigned denied = 0;
     struct sl_err err = SL_ERR_INIT;
     world_up(&w, "");
-    assert_int_equal(sl_proxy_networks_parse("127.0.0.1", &w.core->listeners[0]->proxy_networks, &err), 0);
+    assert_int_equal(
+        sl_proxy_networks_parse("127.0.0.1", &w.core->listeners[0]->proxy_networks, &err), 0);
     for (unsigned i = 0; i < 12; i++) {
         struct sl_buf out = SL_BUF_INIT;
         dial(&c, w.port);

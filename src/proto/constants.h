@@ -164,7 +164,8 @@ enum sl_column_type {
     SL_TYPE_GEOMETRY = 255
 };
 
-/* Server errors that the proxy sends or reacts to. X(name, code, sqlstate) */
+/* Server errors that the proxy sends or reacts to. X(name, code, sqlstate). Codes of 2000-2999 are the clients' own: Connector/C takes
+ * an ERR with one of them for a malformed packet, so a lost server is told as 1158. */
 #define SL_ER_LIST(X)                                                                              \
     X(SL_ER_CON_COUNT, 1040, "08004")                                                              \
     X(SL_ER_BAD_HOST, 1042, "08S01")                                                               \
@@ -209,7 +210,6 @@ enum sl_column_type {
     X(SL_ER_CONNECTION_KILLED, 1927, "70100")                                                      \
     X(SL_ER_KILL_QUERY_DENIED, 1957, "HY000")                                                      \
     X(SL_ER_STATEMENT_TIMEOUT, 1969, "70100")                                                      \
-    X(SL_ER_SERVER_LOST, 2013, "HY000")                                                            \
     X(SL_ER_ACCOUNT_HAS_BEEN_LOCKED, 4151, "HY000")                                                \
     X(SL_ER_LOAD_INFILE_CAPABILITY_DISABLED, 4166, "HY000")
 

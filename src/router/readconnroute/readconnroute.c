@@ -106,11 +106,11 @@ static void on_request(struct sl_session *s, struct sl_request *rq)
 {
     struct sl_backend *b = s->backends[position_of(s)];
     if (!b) {
-        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01", "Lost connection to the server");
+        sl_session_fail(s, SL_ER_NET_READ_ERROR, "08S01", "Lost connection to the server");
         return;
     }
     if (!is_still_wanted(s, b->server)) {
-        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01", "Server '%s' is not suitable any more",
+        sl_session_fail(s, SL_ER_NET_READ_ERROR, "08S01", "Server '%s' is not suitable any more",
                         b->server->name);
         return;
     }
@@ -141,7 +141,7 @@ static void on_backend_lost(struct sl_session *s, struct sl_backend *b, const ch
         b->why_code == SL_ER_BAD_DB) {
         sl_session_fail(s, b->why_code, NULL, "%s", why);
     } else {
-        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01", "Lost connection to server '%s': %s",
+        sl_session_fail(s, SL_ER_NET_READ_ERROR, "08S01", "Lost connection to server '%s': %s",
                         b->server->name, why);
     }
 }

@@ -34,7 +34,7 @@ static void answer_read_only(struct rws *r)
 static void lose_session(struct rws *r, const char *why)
 {
     sl_log_warning("Closing the session of '%s': %s", r->session->client_user, why);
-    sl_session_fail(r->session, SL_ER_SERVER_LOST, "08S01", "%s", why);
+    sl_session_fail(r->session, SL_ER_NET_READ_ERROR, "08S01", "%s", why);
 }
 
 static bool is_past(const struct rws *r, int64_t limit_ms)

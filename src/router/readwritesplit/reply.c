@@ -37,7 +37,7 @@ void rws_exclude(struct rws *r, int position, const char *why)
         sl_backend_close(b);
     }
     if (r->session->trx.is_open && r->trx_server == position) {
-        sl_session_fail(r->session, SL_ER_SERVER_LOST, "08S01",
+        sl_session_fail(r->session, SL_ER_NET_READ_ERROR, "08S01",
                         "Server '%s' had to be given up in the middle of a transaction",
                         r->session->service->servers[position]->name);
     }

@@ -279,7 +279,7 @@ static void answer_not_prepared(struct sl_session *s, const struct sl_backend *b
 
 static void answer_long_data_lost(struct sl_session *s)
 {
-    sl_session_answer_error(s, SL_ER_SERVER_LOST, NULL,
+    sl_session_answer_error(s, SL_ER_NET_READ_ERROR, NULL,
                             "Lost the connection to the server that had long data of this statement");
 }
 
@@ -348,7 +348,7 @@ static void route_transaction(struct rws *r, struct sl_request *rq, const struct
 {
     struct sl_session *s = r->session;
     if (!s->backends[r->trx_server]) {
-        sl_session_fail(s, SL_ER_SERVER_LOST, "08S01",
+        sl_session_fail(s, SL_ER_NET_READ_ERROR, "08S01",
                         "Lost connection to server '%s' in the middle of a transaction",
                         s->service->servers[r->trx_server]->name);
         return;

@@ -52,7 +52,7 @@ static void test_write_without_primary_gets_no_error(void **state)
         expect_select_on(&w, &c, "SELECT 1", NULL);
         struct answer a = client_query(&w, &c, statements[i]);
         assert_int_equal(a.kind, SL_REPLY_KIND_ERR);
-        assert_int_equal(a.code, SL_ER_SERVER_LOST);
+        assert_int_equal(a.code, SL_ER_NET_READ_ERROR);
         expect_end(&w, &c);
         assert_int_equal(world_count(&w, statements[i]), 0);
         regress_down(&w, &c);

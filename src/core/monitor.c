@@ -24,7 +24,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -103,6 +105,7 @@ struct sl_monitor {
     uint64_t finished_round;  /* evaluated last; under lock */
     bool is_tick_wanted;      /* under lock */
     _Atomic bool is_stopping;
+    int cancel_fd;            /* eventfd: ends what the probes wait for when the monitor stops */
     _Atomic bool is_running;
     _Atomic uint64_t ticks;
 
@@ -186,6 +189,7 @@ static void fill_config(struct probe *p, struct sl_dbc_config *ret)
     ret->connect_timeout_ms = (uint32_t)ms->backend_connect_timeout;
     ret->read_timeout_ms = (uint32_t)ms->backend_read_timeout;
     ret->write_timeout_ms = (uint32_t)ms->backend_write_timeout;
+    ret->cancel_fd = p->m->cancel_fd;
 }
 
 struct sl_dbc *sl_monitor_dbc(struct sl_monitor *m, unsigned server_index, struct sl_err *err)
@@ -667,9 +671,12 @@ int sl_monitor_new(const struct sl_monitor_config *config, struct sl_monitor **r
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->control, NULL);
     init_cond(&m->changed);
+    m->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = copy_config(m, config);
     if (rc < 0) {
         sl_err_set(err, rc, "no memory for monitor '%s'", config->name);
+    } else if (m->cancel_fd < 0) {
+        rc = sl_err_set(err, SL_ESYS, "no eventfd for monitor '%s'", config->name);
     } else {
         rc = m->ops->instance_new(m, &m->instance, err);
     }
@@ -725,6 +732,7 @@ static void wake_all(struct sl_monitor *m)
         pthread_cond_signal(&m->probes[i].wake);
     }
     pthread_mutex_unlock(&m->lock);
+    eventfd_write(m->cancel_fd, 1);
 }
 
 static int start_threads(struct sl_monitor *m)
@@ -748,6 +756,8 @@ int sl_monitor_start(struct sl_monitor *m, struct sl_err *err)
         for (unsigned i = 0; i < m->count; i++) {
             m->probes[i].last_status = sl_server_status(m->probes[i].server);
         }
+        eventfd_t stale;
+        eventfd_read(m->cancel_fd, &stale); /* of an earlier stop */
         atomic_store(&m->is_stopping, false);
         m->journal_written_ms = sl_clock_mono_ms();
         rc = start_threads(m);
@@ -789,6 +799,9 @@ void sl_monitor_free(struct sl_monitor *m)
     sl_settings_clear(&sl_settings_monitor, &m->settings);
     if (m->module_settings) {
         sl_settings_clear(m->module->settings, m->module_settings);
+    }
+    if (m->cancel_fd >= 0) {
+        close(m->cancel_fd);
     }
     pthread_cond_destroy(&m->changed);
     pthread_mutex_destroy(&m->lock);

@@ -229,15 +229,13 @@ static bool walk_all(const struct sl_filter_path *p, unsigned i, const json_t *v
 {
     size_t index;
     json_t *item;
-    json_array_foreach(value, index, item)
-    {
+    json_array_foreach (value, index, item) {
         if (walk(p, i + 1, item, e)) {
             return true;
         }
     }
     const char *key;
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)value, key, item) {
         if (walk(p, i + 1, item, e)) {
             return true;
         }

@@ -134,8 +134,7 @@ static void drop_empty(json_t *made, const json_t *from)
     const char *key;
     json_t *value;
     void *tmp;
-    json_object_foreach_safe(made, tmp, key, value)
-    {
+    json_object_foreach_safe (made, tmp, key, value) {
         const json_t *origin = json_object_get(from, key);
         if (!json_is_object(value) || value == origin) {
             continue;
@@ -195,8 +194,7 @@ static int apply_filters(const struct sl_admin_request *rq, json_t **rows, struc
     json_t *kept = json_array();
     size_t i;
     json_t *row;
-    json_array_foreach(*rows, i, row)
-    {
+    json_array_foreach (*rows, i, row) {
         if (sl_filter_matches(filter, row)) {
             json_array_append(kept, row);
         }
@@ -316,8 +314,7 @@ void sl_jsonapi_many(const struct sl_admin_request *rq, struct sl_admin_response
     apply_page(rq, rs->json, &resources);
     size_t i;
     json_t *row;
-    json_array_foreach(resources, i, row)
-    {
+    json_array_foreach (resources, i, row) {
         apply_fields(rq, row);
     }
     json_object_set_new(rs->json, "data", resources);

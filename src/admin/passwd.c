@@ -155,8 +155,7 @@ static int load(struct sl_passwd *p, struct sl_err *err)
     size_t i;
     json_t *account;
     bool is_good = json_is_array(p->accounts) && json_array_size(p->accounts) > 0;
-    json_array_foreach(p->accounts, i, account)
-    {
+    json_array_foreach (p->accounts, i, account) {
         is_good = is_good && is_account(account);
     }
     return is_good ? SL_OK
@@ -221,8 +220,7 @@ static int find(const json_t *accounts, const char *name)
 {
     size_t i;
     json_t *account;
-    json_array_foreach(accounts, i, account)
-    {
+    json_array_foreach (accounts, i, account) {
         if (strcmp(json_string_value(json_object_get(account, "name")), name) == 0) {
             return (int)i;
         }
@@ -376,8 +374,7 @@ static unsigned count_admins(const json_t *accounts)
     unsigned count = 0;
     size_t i;
     json_t *account;
-    json_array_foreach(accounts, i, account)
-    {
+    json_array_foreach (accounts, i, account) {
         count += role_of(account) == SL_ADMIN_ROLE_ADMIN;
     }
     return count;
@@ -423,8 +420,7 @@ json_t *sl_passwd_list(struct sl_passwd *p)
     pthread_mutex_lock(&p->lock);
     size_t i;
     json_t *account;
-    json_array_foreach(p->accounts, i, account)
-    {
+    json_array_foreach (p->accounts, i, account) {
         json_array_append_new(list, public_part(account));
     }
     pthread_mutex_unlock(&p->lock);

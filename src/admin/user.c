@@ -39,8 +39,7 @@ void sl_admin_users_get(struct sl_admin_request *rq, struct sl_admin_response *r
     json_t *rows = json_array();
     size_t i;
     json_t *account;
-    json_array_foreach(accounts, i, account)
-    {
+    json_array_foreach (accounts, i, account) {
         json_array_append_new(rows, resource(rq, json_incref(account)));
     }
     json_decref(accounts);

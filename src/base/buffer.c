@@ -2,9 +2,9 @@
 /*
  * The growable byte buffer.
  *
- * One thread at a time. Invariant: start <= end <= capacity, and data is NULL only if capacity is 0.
- * Bytes move to the front only when that is cheap against what was consumed since, so that a long
- * queue drained in small steps costs linear time.
+ * One thread at a time. Invariant: start <= end <= capacity, and data is NULL only if capacity is
+ * 0. Bytes move to the front only when that is cheap against what was consumed since, so that a
+ * long queue drained in small steps costs linear time.
  */
 #include "base/buffer.h"
 

@@ -24,7 +24,9 @@ struct sl_buf {
     size_t capacity;
 };
 
+// clang-format off
 #define SL_BUF_INIT {NULL, 0, 0, 0}
+// clang-format on
 
 static inline size_t sl_buf_len(const struct sl_buf *b)
 {
@@ -38,8 +40,9 @@ static inline struct sl_slice sl_buf_slice(const struct sl_buf *b)
 
 bool sl_buf_is_sane(const struct sl_buf *b);
 
-/* Makes room for `more` bytes behind the readable ones (moves them to the front or grows, doubling).
- * 0 or SL_ENOMEM. The pointer to write to is data + end; call sl_buf_commit() afterwards. */
+/* Makes room for `more` bytes behind the readable ones (moves them to the front or grows,
+ * doubling). 0 or SL_ENOMEM. The pointer to write to is data + end; call sl_buf_commit()
+ * afterwards. */
 int sl_buf_reserve(struct sl_buf *b, size_t more);
 void sl_buf_commit(struct sl_buf *b, size_t len);
 

@@ -44,7 +44,9 @@ struct sl_err {
     char text[1024]; /* one sentence for a human, without a trailing full stop or newline */
 };
 
+// clang-format off
 #define SL_ERR_INIT {0, ""}
+// clang-format on
 
 /* Sets code and text (printf format); err may be NULL. Returns rc, so that `return sl_err_set(..)`
  * reads well. Text that does not fit is cut. */

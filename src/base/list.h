@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intrusive doubly linked circular list. The head is a node too; a node that is on no list points to
- * itself (after sl_list_init or sl_list_remove), so removing twice is harmless.
+ * Intrusive doubly linked circular list. The head is a node too; a node that is on no list points
+ * to itself (after sl_list_init or sl_list_remove), so removing twice is harmless.
  */
 #ifndef SL_BASE_LIST_H
 #define SL_BASE_LIST_H

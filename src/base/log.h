@@ -4,10 +4,11 @@
  *
  *   2026-11-20 12:00:00   warning: (17) [galeramon] (Galera-Monitor); message
  *
- * "(17)" is the session, "[..]" the module, "(..)" the object; the logger adds them from the calling
- * thread's context, nobody types them. Lines are written by the calling thread with one write(2) on
- * an O_APPEND descriptor (info and debug are off by default; nothing logs per query). Embedded
- * newlines become blanks. Repeated errors and warnings are throttled (10 a second, then 10 s quiet).
+ * "(17)" is the session, "[..]" the module, "(..)" the object; the logger adds them from the
+ * calling thread's context, nobody types them. Lines are written by the calling thread with one
+ * write(2) on an O_APPEND descriptor (info and debug are off by default; nothing logs per query).
+ * Embedded newlines become blanks. Repeated errors and warnings are throttled (10 a second, then 10
+ * s quiet).
  */
 #ifndef SL_BASE_LOG_H
 #define SL_BASE_LOG_H
@@ -29,14 +30,14 @@ enum sl_log_level {
 };
 
 struct sl_log_config {
-    const char *path;    /* NULL: stdout */
-    bool to_syslog;      /* also to syslog/journal */
-    bool to_file;        /* false switches path/stdout off (maxlog=false) */
-    bool ms_timestamp;   /* .mmm behind the seconds */
-    bool with_function;  /* log_augmentation=1 */
-    uint32_t level_mask; /* bit per sl_log_level; alert and error cannot be switched off */
-    uint32_t throttle_count;       /* same message this often ... */
-    uint32_t throttle_window_ms;   /* ... within this time ... */
+    const char *path;            /* NULL: stdout */
+    bool to_syslog;              /* also to syslog/journal */
+    bool to_file;                /* false switches path/stdout off (maxlog=false) */
+    bool ms_timestamp;           /* .mmm behind the seconds */
+    bool with_function;          /* log_augmentation=1 */
+    uint32_t level_mask;         /* bit per sl_log_level; alert and error cannot be switched off */
+    uint32_t throttle_count;     /* same message this often ... */
+    uint32_t throttle_window_ms; /* ... within this time ... */
     uint32_t throttle_suppress_ms; /* ... is suppressed so long; any 0 switches throttling off */
 };
 

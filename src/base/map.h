@@ -20,7 +20,9 @@ struct sl_map {
     size_t deleted;
 };
 
+// clang-format off
 #define SL_MAP_INIT {NULL, 0, 0, 0}
+// clang-format on
 
 /* NULL when absent. */
 void *sl_map_get(const struct sl_map *m, struct sl_slice key);

@@ -3,7 +3,8 @@
  * The heap: malloc(3) with a per-thread counter and a failure hook in front.
  *
  * Owns two thread-local numbers and no memory; any thread. The counter is what tests read to prove
- * that the data path allocates nothing per query, the hook what they use to walk every failure path.
+ * that the data path allocates nothing per query, the hook what they use to walk every failure
+ * path.
  */
 #include "base/mem.h"
 
@@ -42,7 +43,8 @@ void *sl_calloc(size_t count, size_t size)
 
 void *sl_realloc(void *ptr, size_t size)
 {
-    /* A shrinking realloc is not an allocation: callers may rely on it, the hook leaves it alone. */
+    /* A shrinking realloc is not an allocation: callers may rely on it, the hook leaves it
+     * alone. */
     bool grows = !ptr || malloc_usable_size(ptr) < size;
     if (grows && !count_one()) {
         return NULL;

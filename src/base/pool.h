@@ -18,9 +18,9 @@ struct sl_pool {
 };
 
 void sl_pool_init(struct sl_pool *p, size_t object_size, size_t keep);
-void *sl_pool_get(struct sl_pool *p); /* NULL when memory is out */
-void *sl_pool_get_dirty(struct sl_pool *p); /* not zeroed: for byte buffers */
+void *sl_pool_get(struct sl_pool *p);              /* NULL when memory is out */
+void *sl_pool_get_dirty(struct sl_pool *p);        /* not zeroed: for byte buffers */
 void sl_pool_put(struct sl_pool *p, void *object); /* NULL is a no-op */
-void sl_pool_clear(struct sl_pool *p); /* frees the free ones; none may be in use */
+void sl_pool_clear(struct sl_pool *p);             /* frees the free ones; none may be in use */
 
 #endif

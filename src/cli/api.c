@@ -37,7 +37,7 @@ static int sum(json_t **value, struct sl_buf *error)
     size_t i;
     json_t *element;
     bool is_summable = json_is_array(*value);
-    json_array_foreach(*value, i, element) {
+    json_array_foreach (*value, i, element) {
         is_summable &= json_is_number(element) || json_is_null(element);
         total += json_number_value(element);
     }

@@ -54,7 +54,7 @@ static void put_joined(struct sl_buf *cell, json_t *array)
 {
     size_t i;
     json_t *element;
-    json_array_foreach(array, i, element) {
+    json_array_foreach (array, i, element) {
         sl_cli_text_put(cell, i > 0 ? ", " : "");
         if (!json_is_null(element)) {
             sl_cli_json_text_put_plain(cell, element);
@@ -79,7 +79,7 @@ static bool holds_scalars(json_t *array)
 {
     size_t i;
     json_t *element;
-    json_array_foreach(array, i, element) {
+    json_array_foreach (array, i, element) {
         if (json_is_array(element) || json_is_object(element)) {
             return false;
         }
@@ -91,7 +91,7 @@ static void put_lines(struct sl_buf *cell, json_t *array, size_t room)
 {
     size_t i;
     json_t *element;
-    json_array_foreach(array, i, element) {
+    json_array_foreach (array, i, element) {
         struct sl_buf line = SL_BUF_INIT;
         sl_cli_json_text_put_plain(&line, element);
         char *text = sl_cli_text_take(&line);

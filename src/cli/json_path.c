@@ -23,7 +23,7 @@ static json_t *map(json_t *value, const char *rest)
     bool maps_again = strstr(rest, "[]") != NULL;
     size_t i;
     json_t *element;
-    json_array_foreach(value, i, element) {
+    json_array_foreach (value, i, element) {
         json_t *part = sl_cli_json_path_get(element, rest);
         if (maps_again && json_is_array(part)) {
             sl_assert(json_array_extend(result, part) == 0);

@@ -54,7 +54,7 @@ static void put_array(struct sl_buf *out, json_t *array, size_t indent, size_t b
     size_t i;
     json_t *element;
     sl_cli_text_put(out, "[");
-    json_array_foreach(array, i, element) {
+    json_array_foreach (array, i, element) {
         sl_cli_text_put(out, i > 0 ? "," : "");
         put_break(out, blanks + indent, indent);
         put_at(out, element, indent, blanks + indent);
@@ -69,7 +69,7 @@ static void put_object(struct sl_buf *out, json_t *object, size_t indent, size_t
     json_t *member;
     const char *comma = "";
     sl_cli_text_put(out, "{");
-    json_object_foreach(object, key, member) {
+    json_object_foreach (object, key, member) {
         sl_cli_text_put(out, comma);
         put_break(out, blanks + indent, indent);
         json_t *name = json_string(key);

@@ -96,14 +96,9 @@ static const struct sl_cli_field COMMANDS[] = {
     {"Commands", "attributes.commands[].id"},
 };
 static const struct sl_cli_field DBUSERS[] = {
-    {"User", "user"},
-    {"Host", "host"},
-    {"Plugin", "plugin"},
-    {"TLS", "ssl"},
-    {"Super", "super_priv"},
-    {"Global", "global_priv"},
-    {"Proxy", "proxy_priv"},
-    {"Role", "default_role"},
+    {"User", "user"},        {"Host", "host"},         {"Plugin", "plugin"},
+    {"TLS", "ssl"},          {"Super", "super_priv"},  {"Global", "global_priv"},
+    {"Proxy", "proxy_priv"}, {"Role", "default_role"},
 };
 static const struct sl_cli_field MODULE_COMMANDS[] = {
     {"Command", "id"},
@@ -127,7 +122,7 @@ static void put_list(struct sl_cli_call *call, json_t *data,
     }
     size_t i;
     json_t *object;
-    json_array_foreach(data, i, object) {
+    json_array_foreach (data, i, object) {
         for (size_t c = 0; (wants == NULL || wants(call, object)) && c < view->field_count; c++) {
             sl_cli_table_add(&table, sl_cli_field_list_cell(&view->fields[c], object));
         }
@@ -177,7 +172,7 @@ static bool is_of_service(struct sl_cli_call *call, json_t *listener)
     bool found = false;
     size_t i;
     json_t *id;
-    json_array_foreach(services, i, id) {
+    json_array_foreach (services, i, id) {
         found |= json_is_string(id) && strcmp(json_string_value(id), call->args[0]) == 0;
     }
     json_decref(services);

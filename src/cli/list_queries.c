@@ -99,7 +99,7 @@ int sl_cli_list_queries(struct sl_cli_call *call)
     }
     size_t i;
     json_t *session;
-    json_array_foreach(json_object_get(sessions, "data"), i, session) {
+    json_array_foreach (json_object_get(sessions, "data"), i, session) {
         add_session(&table, session, max);
     }
     sl_cli_table_put(&table, &call->settings->style, call->out);

@@ -102,14 +102,10 @@ static const struct sl_cli_field MODULE[] = {
     {"Commands", "attributes.commands"},
 };
 static const struct sl_cli_field MAXSCALE[] = {
-    {"Version", "attributes.version"},
-    {"Commit", "attributes.commit"},
-    {"Started At", "attributes.started_at"},
-    {"Activated At", "attributes.activated_at"},
-    {"Uptime", "attributes.uptime"},
-    {"Config Sync", "attributes.config_sync"},
-    {"Parameters", "attributes.parameters"},
-    {"System", "attributes.system"},
+    {"Version", "attributes.version"},       {"Commit", "attributes.commit"},
+    {"Started At", "attributes.started_at"}, {"Activated At", "attributes.activated_at"},
+    {"Uptime", "attributes.uptime"},         {"Config Sync", "attributes.config_sync"},
+    {"Parameters", "attributes.parameters"}, {"System", "attributes.system"},
 };
 static const struct sl_cli_field LOGGING[] = {
     {"Current Log File", "attributes.log_file"},
@@ -153,7 +149,7 @@ static void put_answer(struct sl_cli_call *call, const struct sl_cli_field *fiel
     }
     size_t i;
     json_t *object;
-    json_array_foreach(data, i, object) {
+    json_array_foreach (data, i, object) {
         put_object(call, fields, count, object);
     }
 }

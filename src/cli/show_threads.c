@@ -80,7 +80,7 @@ static json_t *sum_numbers(json_t *values)
     double sum = 0;
     size_t i;
     json_t *value;
-    json_array_foreach(values, i, value) {
+    json_array_foreach (values, i, value) {
         sum += json_number_value(value);
     }
     return json_real(sum);
@@ -96,11 +96,11 @@ static json_t *sum(json_t *values)
     json_t *result = json_object();
     const char *key;
     json_t *member;
-    json_object_foreach(first, key, member) {
+    json_object_foreach (first, key, member) {
         json_t *members = json_array();
         size_t i;
         json_t *value;
-        json_array_foreach(values, i, value) {
+        json_array_foreach (values, i, value) {
             json_t *part = json_object_get(value, key);
             json_array_append(members, part != NULL ? part : json_null());
         }
@@ -115,7 +115,7 @@ static double find_max(json_t *values)
     double max = 0;
     size_t i;
     json_t *value;
-    json_array_foreach(values, i, value) {
+    json_array_foreach (values, i, value) {
         max = SL_MAX(max, json_number_value(value));
     }
     return max;
@@ -151,7 +151,7 @@ static void add_row(struct sl_cli_call *call, struct sl_cli_table *table,
     size_t i;
     json_t *thread;
     sl_cli_table_add(table, sl_xstrdup(field->name));
-    json_array_foreach(threads, i, thread) {
+    json_array_foreach (threads, i, thread) {
         json_t *value = sl_cli_field_get(field, thread);
         sl_cli_table_add(table, sl_cli_field_show_value(value, style, 0));
         json_array_append_new(values, value != NULL ? value : json_null());

@@ -2,15 +2,18 @@
 /*
  * User accounts: the builder, and how its rows become one immutable block.
  *
- * The builder belongs to one thread (a loader or a test). It keeps each distinct string once, in one text pool, and
- * rows as offsets into it. sl_accounts_build() sorts, drops doubles, and lays everything out in a single allocation:
+ * The builder belongs to one thread (a loader or a test). It keeps each distinct string once, in
+ * one text pool, and rows as offsets into it. sl_accounts_build() sorts, drops doubles, and lays
+ * everything out in a single allocation:
  *
  *   [struct sl_accounts][entries][groups][dbs][exact_dbs][roles][databases][slots][text]
  *
  * Invariants of the result:
- *   I1  entries are users sorted by (name, rank of host, host backwards), then roles sorted by name; no doubles
+ *   I1  entries are users sorted by (name, rank of host, host backwards), then roles sorted by
+ *       name; no doubles
  *   I2  every table is sorted by user name, so a group is five ranges
- *   I3  nothing points outside the block; nothing is written after sl_accounts_build() but the reference count
+ *   I3  nothing points outside the block; nothing is written after sl_accounts_build() but the
+ *       reference count
  */
 #include "core/accounts.h"
 
@@ -23,7 +26,14 @@
 #include "base/mem.h"
 #include "core/accounts_internal.h"
 
-enum table { TABLE_DBS, TABLE_EXACT, TABLE_ROLES, TABLE_PROXIES, TABLE_DATABASES, TABLE_COUNT };
+enum table {
+    TABLE_DBS,
+    TABLE_EXACT,
+    TABLE_ROLES,
+    TABLE_PROXIES,
+    TABLE_DATABASES,
+    TABLE_COUNT
+};
 
 /* Offsets are into the text pool. */
 struct raw_account {
@@ -54,7 +64,7 @@ struct sl_accounts_builder {
     bool has_databases;
 };
 
-/* --- text pool -------------------------------------------------------------------------------------------------- */
+/* --- text pool -------------------------------------------------------------------------------- */
 
 static int grow(void **array, uint32_t *capacity, uint32_t needed, size_t item_size, uint32_t max)
 {
@@ -119,7 +129,8 @@ static int intern(struct sl_accounts_builder *b, const char *text, uint32_t *ret
         }
         at = (at + 1) & (b->slot_count - 1);
     }
-    int rc = grow((void **)&b->text, &b->text_capacity, b->text_len + (uint32_t)len + 1, 1, SL_ACCOUNTS_TEXT_MAX);
+    int rc = grow((void **)&b->text, &b->text_capacity, b->text_len + (uint32_t)len + 1, 1,
+                  SL_ACCOUNTS_TEXT_MAX);
     if (rc != 0) {
         return rc;
     }
@@ -131,7 +142,7 @@ static int intern(struct sl_accounts_builder *b, const char *text, uint32_t *ret
     return 0;
 }
 
-/* --- builder ---------------------------------------------------------------------------------------------------- */
+/* --- builder ---------------------------------------------------------------------------------- */
 
 struct sl_accounts_builder *sl_accounts_builder_new(void)
 {
@@ -160,7 +171,8 @@ unsigned sl_accounts_builder_count(const struct sl_accounts_builder *b)
     return b->account_count;
 }
 
-static int intern_auth(struct sl_accounts_builder *b, const struct sl_account *account, struct raw_account *raw)
+static int intern_auth(struct sl_accounts_builder *b, const struct sl_account *account,
+                       struct raw_account *raw)
 {
     for (unsigned i = 0; i < raw->flags.auth_count; i++) {
         int rc = intern(b, account->auth[i].plugin_name, &raw->plugin_name[i]);
@@ -174,7 +186,8 @@ static int intern_auth(struct sl_accounts_builder *b, const struct sl_account *a
     return 0;
 }
 
-int sl_accounts_builder_add_account(struct sl_accounts_builder *b, const struct sl_account *account, bool is_role)
+int sl_accounts_builder_add_account(struct sl_accounts_builder *b, const struct sl_account *account,
+                                    bool is_role)
 {
     struct raw_account raw = {.flags = *account, .is_role = is_role, .sequence = b->account_count};
     raw.flags.auth_count = SL_MIN(account->auth_count, (unsigned)SL_ACCOUNT_AUTH_MAX);
@@ -201,8 +214,8 @@ int sl_accounts_builder_add_account(struct sl_accounts_builder *b, const struct 
     return rc;
 }
 
-static int add_row(struct sl_accounts_builder *b, enum table which, const char *user, const char *host,
-                   const char *value)
+static int add_row(struct sl_accounts_builder *b, enum table which, const char *user,
+                   const char *host, const char *value)
 {
     struct raw_table *t = &b->tables[which];
     struct raw_row row;
@@ -228,12 +241,14 @@ int sl_accounts_builder_add_db(struct sl_accounts_builder *b, const char *user, 
     return add_row(b, TABLE_DBS, user, host, db_pattern);
 }
 
-int sl_accounts_builder_add_exact_db(struct sl_accounts_builder *b, const char *user, const char *host, const char *db)
+int sl_accounts_builder_add_exact_db(struct sl_accounts_builder *b, const char *user,
+                                     const char *host, const char *db)
 {
     return add_row(b, TABLE_EXACT, user, host, db);
 }
 
-int sl_accounts_builder_add_role(struct sl_accounts_builder *b, const char *user, const char *host, const char *role)
+int sl_accounts_builder_add_role(struct sl_accounts_builder *b, const char *user, const char *host,
+                                 const char *role)
 {
     return add_row(b, TABLE_ROLES, user, host, role);
 }
@@ -252,9 +267,10 @@ int sl_accounts_builder_add_database(struct sl_accounts_builder *b, const char *
     return rc;
 }
 
-/* --- sorting ---------------------------------------------------------------------------------------------------- */
+/* --- sorting ---------------------------------------------------------------------------------- */
 
-/* I1. The last step, host names backwards, is the server's too (sql/sql_acl.cc, acl_user_compare). */
+/* I1. The last step, host names backwards, is the server's too (sql/sql_acl.cc,
+ * acl_user_compare). */
 static int compare_accounts(const void *pa, const void *pb, void *arg)
 {
     const struct raw_account *a = pa, *b = pb;
@@ -264,7 +280,8 @@ static int compare_accounts(const void *pa, const void *pb, void *arg)
     }
     int diff = strcmp(text + a->user, text + b->user);
     if (diff == 0 && a->host != b->host) {
-        diff = sl_host_rank_compare(sl_host_rank_of(text + a->host), sl_host_rank_of(text + b->host));
+        diff =
+            sl_host_rank_compare(sl_host_rank_of(text + a->host), sl_host_rank_of(text + b->host));
         diff = diff != 0 ? diff : strcmp(text + b->host, text + a->host);
     }
     return diff != 0 ? diff : (a->sequence < b->sequence ? -1 : 1);
@@ -307,7 +324,8 @@ static void sort_and_drop_doubles(struct sl_accounts_builder *b)
         qsort_r(table->rows, table->count, sizeof(*table->rows), compare_rows, b->text);
         kept = 0;
         for (uint32_t i = 0; i < table->count; i++) {
-            if (kept == 0 || memcmp(&table->rows[kept - 1], &table->rows[i], sizeof(table->rows[i])) != 0) {
+            if (kept == 0 ||
+                memcmp(&table->rows[kept - 1], &table->rows[i], sizeof(table->rows[i])) != 0) {
                 table->rows[kept++] = table->rows[i];
             }
         }
@@ -315,9 +333,16 @@ static void sort_and_drop_doubles(struct sl_accounts_builder *b)
     }
 }
 
-/* --- groups: a merge over the five sorted tables ------------------------------------------------------------------ */
+/* --- groups: a merge over the five sorted tables ---------------------------------------------- */
 
-enum source { FROM_USERS, FROM_ROLE_ENTRIES, FROM_DBS, FROM_EXACT, FROM_ROLES, FROM_COUNT };
+enum source {
+    FROM_USERS,
+    FROM_ROLE_ENTRIES,
+    FROM_DBS,
+    FROM_EXACT,
+    FROM_ROLES,
+    FROM_COUNT
+};
 
 struct merge {
     const struct sl_accounts_builder *b;
@@ -347,13 +372,15 @@ static const char *merge_peek(const struct merge *m, enum source s)
     if (m->at[s] >= m->end[s]) {
         return NULL;
     }
-    uint32_t user = s == FROM_USERS || s == FROM_ROLE_ENTRIES ? m->b->accounts[m->at[s]].user
-                                                              : m->b->tables[table_of[s]].rows[m->at[s]].user;
+    uint32_t user = s == FROM_USERS || s == FROM_ROLE_ENTRIES
+                        ? m->b->accounts[m->at[s]].user
+                        : m->b->tables[table_of[s]].rows[m->at[s]].user;
     return m->b->text + user;
 }
 
 /* The next name and its range in each source; false at the end. */
-static bool merge_next(struct merge *m, const char **ret_name, struct sl_account_range range[FROM_COUNT])
+static bool merge_next(struct merge *m, const char **ret_name,
+                       struct sl_account_range range[FROM_COUNT])
 {
     const char *name = NULL;
     for (unsigned s = 0; s < FROM_COUNT; s++) {
@@ -377,7 +404,7 @@ static bool merge_next(struct merge *m, const char **ret_name, struct sl_account
     return true;
 }
 
-/* --- layout ------------------------------------------------------------------------------------------------------- */
+/* --- layout ----------------------------------------------------------------------------------- */
 
 struct layout {
     size_t entries, groups, dbs, exact, roles, databases, slots, text, total;
@@ -414,7 +441,8 @@ static void plan(const struct sl_accounts_builder *b, struct layout *l)
     l->text = place(&l->total, b->text_len, 1);
 }
 
-static void fill_entries(const struct sl_accounts_builder *b, struct sl_accounts *a, const char *text)
+static void fill_entries(const struct sl_accounts_builder *b, struct sl_accounts *a,
+                         const char *text)
 {
     for (uint32_t i = 0; i < b->account_count; i++) {
         const struct raw_account *raw = &b->accounts[i];
@@ -458,7 +486,8 @@ static void fill_rows(const struct sl_accounts_builder *b, struct sl_accounts *a
     }
 }
 
-static void fill_groups(const struct sl_accounts_builder *b, struct sl_accounts *a, const char *text)
+static void fill_groups(const struct sl_accounts_builder *b, struct sl_accounts *a,
+                        const char *text)
 {
     struct merge m;
     struct sl_account_range range[FROM_COUNT];
@@ -469,7 +498,8 @@ static void fill_groups(const struct sl_accounts_builder *b, struct sl_accounts 
         g->name = text + (name - b->text);
         g->name_len = (uint32_t)strlen(g->name);
         g->accounts = range[FROM_USERS];
-        g->role = range[FROM_ROLE_ENTRIES].count > 0 ? range[FROM_ROLE_ENTRIES].at : SL_ACCOUNT_NO_ROLE;
+        g->role =
+            range[FROM_ROLE_ENTRIES].count > 0 ? range[FROM_ROLE_ENTRIES].at : SL_ACCOUNT_NO_ROLE;
         g->dbs = range[FROM_DBS];
         g->exact_dbs = range[FROM_EXACT];
         g->roles = range[FROM_ROLES];
@@ -486,7 +516,8 @@ static void apply_proxies(const struct sl_accounts_builder *b, struct sl_account
     const struct raw_table *t = &b->tables[TABLE_PROXIES];
     for (uint32_t i = 0; i < t->count; i++) {
         const char *host = b->text + t->rows[i].host;
-        const struct sl_account_group *g = sl_accounts_group(a, sl_slice_text(b->text + t->rows[i].user));
+        const struct sl_account_group *g =
+            sl_accounts_group(a, sl_slice_text(b->text + t->rows[i].user));
         for (uint32_t k = 0; g != NULL && k < g->accounts.count; k++) {
             struct sl_account *account = &a->entries[g->accounts.at + k].account;
             if (strcasecmp(account->host, host[0] == '\0' ? "%" : host) == 0) {
@@ -531,7 +562,7 @@ struct sl_accounts *sl_accounts_build(struct sl_accounts_builder *b)
     return a;
 }
 
-/* --- the published object ------------------------------------------------------------------------------------------ */
+/* --- the published object --------------------------------------------------------------------- */
 
 struct sl_accounts *sl_accounts_ref(struct sl_accounts *a)
 {

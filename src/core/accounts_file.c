@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * user_accounts_file: accounts that an administrator writes into a JSON file, in addition to, or in place of, those of
- * the servers. Loader thread.
+ * user_accounts_file: accounts that an administrator writes into a JSON file, in addition to, or in
+ * place of, those of the servers. Loader thread.
  *
- *   {"user": [{"user": "u", "host": "%", "password": "*HASH", ...}], "db": [...], "roles_mapping": [...]}
+ *   {"user": [{"user": "u", "host": "%", "password": "*HASH", ...}], "db": [...], "roles_mapping":
+ *   [...]}
  *
- * Keys and their meaning: MaxScale 24.02 configuration guide, user_accounts_file. Rows of the servers are added first
- * and win over rows of the file with the same user@host (sl_accounts_build).
+ * Keys and their meaning: MaxScale 24.02 configuration guide, user_accounts_file. Rows of the
+ * servers are added first and win over rows of the file with the same user@host
+ * (sl_accounts_build).
  */
 #include <string.h>
 

@@ -2,9 +2,10 @@
 /*
  * Who may log in: the search through the accounts, as the server itself does it. Pure; any thread.
  *
- * Order and matching follow MariaDB's sql/sql_acl.cc (get_magic_sort, acl_user_compare, find_by_username_or_anon,
- * compare_hostname, hostname_requires_resolving, check_user_can_set_role) and sql/sql_db.cc (mysql_change_db). The
- * words are in docs/internals/accounts.md; tests/unit/core/accounts_probe.c compares both sides on a real server.
+ * Order and matching follow MariaDB's sql/sql_acl.cc (get_magic_sort, acl_user_compare,
+ * find_by_username_or_anon, compare_hostname, hostname_requires_resolving, check_user_can_set_role)
+ * and sql/sql_db.cc (mysql_change_db). The words are in docs/internals/accounts.md;
+ * tests/unit/core/accounts_probe.c compares both sides on a real server.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -20,7 +21,11 @@
 #define WILDCARDS_MAX 31     /* counted no further: sql/sql_acl.cc packs them in five bits */
 #define PUBLIC_ROLE "PUBLIC" /* granted to everybody since 10.11 */
 
-enum match { MATCH_NO, MATCH_YES, MATCH_NAME_MISSING };
+enum match {
+    MATCH_NO,
+    MATCH_YES,
+    MATCH_NAME_MISSING
+};
 
 /* The client, as patterns see it. */
 struct peer {
@@ -28,11 +33,11 @@ struct peer {
     uint32_t v4;               /* host byte order */
     const char *name;          /* NULL = not known */
     bool is_v4;
-    bool any_host;             /* match_host is off */
-    bool skip_names;           /* skip_name_resolve */
+    bool any_host;   /* match_host is off */
+    bool skip_names; /* skip_name_resolve */
 };
 
-/* --- patterns ------------------------------------------------------------------------------------------------------ */
+/* --- patterns --------------------------------------------------------------------------------- */
 
 static unsigned char fold_case(unsigned char c)
 {
@@ -99,9 +104,10 @@ void sl_host_pattern_parse(const char *text, struct sl_host_pattern *ret)
 }
 
 /*
- * The server ranks a pattern by how many strings it can match. With N literal characters, M times '_' and K runs of
- * '%': room L = max - N - M is what '%' may stand for (0 without '%'). The larger of L and M is the number of digits
- * of the count, so it goes first; at equal size a pattern with '%' counts as the wider one.
+ * The server ranks a pattern by how many strings it can match. With N literal characters, M times
+ * '_' and K runs of '%': room L = max - N - M is what '%' may stand for (0 without '%'). The larger
+ * of L and M is the number of digits of the count, so it goes first; at equal size a pattern with
+ * '%' counts as the wider one.
  */
 struct sl_host_rank sl_host_rank_of(const char *pattern)
 {
@@ -143,8 +149,8 @@ int sl_host_rank_compare(struct sl_host_rank a, struct sl_host_rank b)
     return 0;
 }
 
-/* A name has letters: no ':' (IPv6), no '/' (netmask), and it does not begin with digits and a dot, which the server
- * takes for an address (sql/hostname.cc refuses such names from DNS). */
+/* A name has letters: no ':' (IPv6), no '/' (netmask), and it does not begin with digits and a
+ * dot, which the server takes for an address (sql/hostname.cc refuses such names from DNS). */
 static bool may_be_name(const char *pattern)
 {
     if (strpbrk(pattern, ":/") != NULL) {
@@ -154,7 +160,8 @@ static bool may_be_name(const char *pattern)
     return digits == 0 || pattern[digits] != '.';
 }
 
-/* Rows that the server ignores altogether under skip_name_resolve: sql/sql_acl.cc, hostname_requires_resolving. */
+/* Rows that the server ignores altogether under skip_name_resolve: sql/sql_acl.cc,
+ * hostname_requires_resolving. */
 static bool needs_resolver(const char *pattern)
 {
     return strpbrk(pattern, ":%_/") == NULL && strspn(pattern, ".0123456789") != strlen(pattern) &&
@@ -164,7 +171,8 @@ static bool needs_resolver(const char *pattern)
 static void peer_init(struct peer *p, const struct sl_account_query *q)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    *p = (struct peer){.name = q->host_name, .any_host = !q->match_host, .skip_names = q->skip_name_resolve};
+    *p = (struct peer){
+        .name = q->host_name, .any_host = !q->match_host, .skip_names = q->skip_name_resolve};
     const struct sockaddr_storage *ss = q->client;
     if (ss->ss_family == AF_INET) {
         p->v4 = ntohl(((const struct sockaddr_in *)(const void *)ss)->sin_addr.s_addr);
@@ -188,7 +196,8 @@ static void peer_init(struct peer *p, const struct sl_account_query *q)
     if (p->ip[0] != '\0' && q->skip_name_resolve) {
         p->name = "";
     } else if ((p->is_v4 && p->v4 == INADDR_LOOPBACK) || strcmp(p->ip, "::1") == 0) {
-        p->name = "localhost"; /* the server asks no resolver here: sql/hostname.cc, is_ip_loopback */
+        /* the server asks no resolver here: sql/hostname.cc, is_ip_loopback */
+        p->name = "localhost";
     }
 }
 
@@ -208,7 +217,8 @@ static enum match match_host(const struct sl_host_pattern *h, const struct peer 
     }
     if (p->name == NULL) {
         /* "localhost" is never learnt from a resolver. */
-        return may_be_name(h->text) && strcasecmp(h->text, "localhost") != 0 ? MATCH_NAME_MISSING : MATCH_NO;
+        return may_be_name(h->text) && strcasecmp(h->text, "localhost") != 0 ? MATCH_NAME_MISSING
+                                                                             : MATCH_NO;
     }
     if (p->name[0] == '\0') {
         return MATCH_NO;
@@ -216,7 +226,7 @@ static enum match match_host(const struct sl_host_pattern *h, const struct peer 
     return sl_accounts_like(sl_slice_text(p->name), h->text, true) ? MATCH_YES : MATCH_NO;
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------------------ */
+/* --- accounts --------------------------------------------------------------------------------- */
 
 const struct sl_account_group *sl_accounts_group(const struct sl_accounts *a, struct sl_slice name)
 {
@@ -230,10 +240,11 @@ const struct sl_account_group *sl_accounts_group(const struct sl_accounts *a, st
     return NULL;
 }
 
-/* First entry of a name that matches, looking no further than `before` (NULL = to the end): anonymous accounts win over
- * a named one only when their host is more specific. */
-static enum match first_match(const struct sl_accounts *a, struct sl_slice name, const struct peer *p,
-                              const struct sl_account_entry *before, const struct sl_account_entry **ret)
+/* First entry of a name that matches, looking no further than `before` (NULL = to the end):
+ * anonymous accounts win over a named one only when their host is more specific. */
+static enum match first_match(const struct sl_accounts *a, struct sl_slice name,
+                              const struct peer *p, const struct sl_account_entry *before,
+                              const struct sl_account_entry **ret)
 {
     const struct sl_account_group *g = sl_accounts_group(a, name);
     for (uint32_t i = 0; g != NULL && i < g->accounts.count; i++) {
@@ -250,7 +261,7 @@ static enum match first_match(const struct sl_accounts *a, struct sl_slice name,
     return MATCH_NO;
 }
 
-/* --- databases ----------------------------------------------------------------------------------------------------- */
+/* --- databases -------------------------------------------------------------------------------- */
 
 struct db_check {
     const struct sl_accounts *a;
@@ -273,15 +284,18 @@ static bool group_allows(const struct db_check *c, const struct sl_account_group
 {
     for (uint32_t i = 0; i < g->dbs.count; i++) {
         const struct sl_account_db_row *row = &c->a->dbs[g->dbs.at + i];
-        bool applies = is_role ? row->host.text[0] == '\0' : row->host.text[0] != '\0' && row_host_applies(c, &row->host);
+        bool applies = is_role ? row->host.text[0] == '\0'
+                               : row->host.text[0] != '\0' && row_host_applies(c, &row->host);
         if (applies && sl_accounts_like(c->db, row->db, c->fold)) {
             return true;
         }
     }
     for (uint32_t i = 0; i < g->exact_dbs.count; i++) {
         const struct sl_account_db_row *row = &c->a->exact_dbs[g->exact_dbs.at + i];
-        bool applies = is_role ? row->host.text[0] == '\0' : row->host.text[0] != '\0' && row_host_applies(c, &row->host);
-        bool equal = c->fold ? sl_slice_equal_nocase(c->db, row->db) : sl_slice_equal(c->db, sl_slice_text(row->db));
+        bool applies = is_role ? row->host.text[0] == '\0'
+                               : row->host.text[0] != '\0' && row_host_applies(c, &row->host);
+        bool equal = c->fold ? sl_slice_equal_nocase(c->db, row->db)
+                             : sl_slice_equal(c->db, sl_slice_text(row->db));
         if (applies && equal) {
             return true;
         }
@@ -299,7 +313,8 @@ static bool role_allows(const struct db_check *c, const char *role)
         todo[count++] = g;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (c->a->entries[todo[i]->role].account.has_global_db_access || group_allows(c, todo[i], true)) {
+        if (c->a->entries[todo[i]->role].account.has_global_db_access ||
+            group_allows(c, todo[i], true)) {
             return true;
         }
         for (uint32_t k = 0; k < todo[i]->roles.count && count < SL_ACCOUNT_ROLES_MAX; k++) {
@@ -318,11 +333,13 @@ static bool role_allows(const struct db_check *c, const char *role)
 }
 
 /* A default role that is not granted is ignored by the server. */
-static bool role_is_granted(const struct db_check *c, const struct sl_account_group *user, const char *role)
+static bool role_is_granted(const struct db_check *c, const struct sl_account_group *user,
+                            const char *role)
 {
     for (uint32_t i = 0; user != NULL && i < user->roles.count; i++) {
         const struct sl_account_role_row *row = &c->a->roles[user->roles.at + i];
-        if (row->host.text[0] != '\0' && strcmp(row->role, role) == 0 && row_host_applies(c, &row->host)) {
+        if (row->host.text[0] != '\0' && strcmp(row->role, role) == 0 &&
+            row_host_applies(c, &row->host)) {
             return true;
         }
     }
@@ -347,10 +364,11 @@ static bool db_allows(const struct db_check *c, const struct sl_account *account
     return role_allows(c, PUBLIC_ROLE);
 }
 
-bool sl_accounts_db_is_allowed(const struct sl_accounts *a, const struct sl_account *account, struct sl_slice db,
-                               unsigned lower_case_table_names)
+bool sl_accounts_db_is_allowed(const struct sl_accounts *a, const struct sl_account *account,
+                               struct sl_slice db, unsigned lower_case_table_names)
 {
-    struct db_check c = {.a = a, .own_host = account->host, .db = db, .fold = lower_case_table_names != 0};
+    struct db_check c = {
+        .a = a, .own_host = account->host, .db = db, .fold = lower_case_table_names != 0};
     return db_allows(&c, account);
 }
 
@@ -381,13 +399,15 @@ static bool db_exists(const struct sl_accounts *a, struct sl_slice db, bool fold
     return false;
 }
 
-/* --- the decision -------------------------------------------------------------------------------------------------- */
+/* --- the decision ----------------------------------------------------------------------------- */
 
-/* What the server checks after the password, in its order: acl_authenticate() and mysql_change_db(). */
+/* What the server checks after the password, in its order: acl_authenticate() and
+ * mysql_change_db(). */
 static enum sl_account_verdict judge(const struct sl_accounts *a, const struct sl_account_query *q,
                                      const struct peer *p, const struct sl_account *account)
 {
-    if ((account->requires_tls && !q->client_has_tls) || (account->requires_x509 && !q->client_has_certificate)) {
+    if ((account->requires_tls && !q->client_has_tls) ||
+        (account->requires_x509 && !q->client_has_certificate)) {
         return SL_ACCOUNT_NEEDS_TLS;
     }
     if (account->is_locked) {
@@ -396,14 +416,16 @@ static enum sl_account_verdict judge(const struct sl_accounts *a, const struct s
     if (q->database.len == 0) {
         return SL_ACCOUNT_OK;
     }
-    struct db_check c = {.a = a, .peer = p, .db = q->database, .fold = q->lower_case_table_names != 0};
+    struct db_check c = {
+        .a = a, .peer = p, .db = q->database, .fold = q->lower_case_table_names != 0};
     if (!db_allows(&c, account)) {
         return SL_ACCOUNT_DB_DENIED;
     }
     return db_exists(a, q->database, c.fold) ? SL_ACCOUNT_OK : SL_ACCOUNT_NO_DATABASE;
 }
 
-enum sl_account_verdict sl_accounts_find(const struct sl_accounts *a, const struct sl_account_query *q,
+enum sl_account_verdict sl_accounts_find(const struct sl_accounts *a,
+                                         const struct sl_account_query *q,
                                          const struct sl_account **ret_account)
 {
     const struct sl_account_entry *found = NULL, *anonymous = NULL;
@@ -417,7 +439,8 @@ enum sl_account_verdict sl_accounts_find(const struct sl_accounts *a, const stru
     if (named == MATCH_NAME_MISSING) {
         return SL_ACCOUNT_NEEDS_NAME;
     }
-    enum match any = q->user.len == 0 ? MATCH_NO : first_match(a, sl_slice_text(""), &p, found, &anonymous);
+    enum match any =
+        q->user.len == 0 ? MATCH_NO : first_match(a, sl_slice_text(""), &p, found, &anonymous);
     if (any == MATCH_NAME_MISSING) {
         return SL_ACCOUNT_NEEDS_NAME;
     }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the grant tables of one server into a builder. Loader thread; blocking, with the deadlines of the connection.
+ * Reads the grant tables of one server into a builder. Loader thread; blocking, with the deadlines
+ * of the connection.
  *
- * One row of `tables` per grant table: the statement, what a result row becomes, and what is lost without it. A table
- * that may not be read is a gap, not an error: only the accounts themselves must be readable, from mysql.global_priv
- * (10.4 and later, all alternatives of an account) or else from mysql.user (the first alternative only).
+ * One row of `tables` per grant table: the statement, what a result row becomes, and what is lost
+ * without it. A table that may not be read is a gap, not an error: only the accounts themselves
+ * must be readable, from mysql.global_priv (10.4 and later, all alternatives of an account) or else
+ * from mysql.user (the first alternative only).
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,38 +17,47 @@
 
 struct table {
     const char *sql;
-    int (*add)(struct sl_accounts_builder *b, const char *user, const char *host, const char *value);
-    const char *grant;   /* the privilege that is needed */
-    const char *effect;  /* of its absence */
+    int (*add)(struct sl_accounts_builder *b, const char *user, const char *host,
+               const char *value);
+    const char *grant;  /* the privilege that is needed */
+    const char *effect; /* of its absence */
 };
 
-static int add_proxy(struct sl_accounts_builder *b, const char *user, const char *host, const char *value)
+static int add_proxy(struct sl_accounts_builder *b, const char *user, const char *host,
+                     const char *value)
 {
     return sl_accounts_builder_add_proxy(b, user, host);
 }
 
-static int add_database(struct sl_accounts_builder *b, const char *db, const char *host, const char *value)
+static int add_database(struct sl_accounts_builder *b, const char *db, const char *host,
+                        const char *value)
 {
     return sl_accounts_builder_add_database(b, db);
 }
 
 static const struct table tables[SL_GAP_COUNT] = {
-    [SL_GAP_GLOBAL_PRIV] = {"SELECT User, Host, Priv FROM mysql.global_priv", sl_accounts_builder_add_global_priv,
-                            "SELECT ON mysql.global_priv",
-                            "accounts with several authentication methods, and locked ones, are not fully known"},
-    [SL_GAP_DB] = {"SELECT User, Host, Db FROM mysql.db", sl_accounts_builder_add_db, "SELECT ON mysql.db",
-                   "grants on databases are not known"},
-    [SL_GAP_TABLES_PRIV] = {"SELECT DISTINCT User, Host, Db FROM mysql.tables_priv", sl_accounts_builder_add_exact_db,
-                            "SELECT ON mysql.tables_priv", "grants on tables are not known"},
+    [SL_GAP_GLOBAL_PRIV] =
+        {"SELECT User, Host, Priv FROM mysql.global_priv", sl_accounts_builder_add_global_priv,
+         "SELECT ON mysql.global_priv",
+         "accounts with several authentication methods, and locked ones, are not fully known"},
+    [SL_GAP_DB] = {"SELECT User, Host, Db FROM mysql.db", sl_accounts_builder_add_db,
+                   "SELECT ON mysql.db", "grants on databases are not known"},
+    [SL_GAP_TABLES_PRIV] = {"SELECT DISTINCT User, Host, Db FROM mysql.tables_priv",
+                            sl_accounts_builder_add_exact_db, "SELECT ON mysql.tables_priv",
+                            "grants on tables are not known"},
     [SL_GAP_COLUMNS_PRIV] = {"SELECT DISTINCT User, Host, Db FROM mysql.columns_priv",
                              sl_accounts_builder_add_exact_db, "SELECT ON mysql.columns_priv",
                              "grants on columns are not known"},
-    [SL_GAP_PROCS_PRIV] = {"SELECT DISTINCT User, Host, Db FROM mysql.procs_priv", sl_accounts_builder_add_exact_db,
-                           "SELECT ON mysql.procs_priv", "grants on routines are not known"},
-    [SL_GAP_PROXIES_PRIV] = {"SELECT DISTINCT User, Host, Proxied_user FROM mysql.proxies_priv WHERE Proxied_user <> ''",
-                             add_proxy, "SELECT ON mysql.proxies_priv", "PROXY grants are not known"},
-    [SL_GAP_ROLES_MAPPING] = {"SELECT User, Host, Role FROM mysql.roles_mapping", sl_accounts_builder_add_role,
-                              "SELECT ON mysql.roles_mapping", "databases granted through roles are not known"},
+    [SL_GAP_PROCS_PRIV] = {"SELECT DISTINCT User, Host, Db FROM mysql.procs_priv",
+                           sl_accounts_builder_add_exact_db, "SELECT ON mysql.procs_priv",
+                           "grants on routines are not known"},
+    [SL_GAP_PROXIES_PRIV] = {"SELECT DISTINCT User, Host, Proxied_user FROM mysql.proxies_priv "
+                             "WHERE Proxied_user <> ''",
+                             add_proxy, "SELECT ON mysql.proxies_priv",
+                             "PROXY grants are not known"},
+    [SL_GAP_ROLES_MAPPING] = {"SELECT User, Host, Role FROM mysql.roles_mapping",
+                              sl_accounts_builder_add_role, "SELECT ON mysql.roles_mapping",
+                              "databases granted through roles are not known"},
     [SL_GAP_SHOW_DATABASES] = {"SHOW DATABASES", add_database, "SHOW DATABASES ON *.*",
                                "the existence of databases is left to the servers"},
 };
@@ -64,11 +75,12 @@ static const char *or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
-static int add_rows(struct sl_dbc_result *r, const struct table *t, struct sl_accounts_builder *b, unsigned *skipped,
-                    struct sl_err *err)
+static int add_rows(struct sl_dbc_result *r, const struct table *t, struct sl_accounts_builder *b,
+                    unsigned *skipped, struct sl_err *err)
 {
     while (sl_dbc_next(r)) {
-        int rc = t->add(b, or_empty(sl_dbc_value(r, 0)), or_empty(sl_dbc_value(r, 1)), or_empty(sl_dbc_value(r, 2)));
+        int rc = t->add(b, or_empty(sl_dbc_value(r, 0)), or_empty(sl_dbc_value(r, 1)),
+                        or_empty(sl_dbc_value(r, 2)));
         if (rc == SL_EINVAL) {
             ++*skipped;
         } else if (rc != 0) {
@@ -78,7 +90,7 @@ static int add_rows(struct sl_dbc_result *r, const struct table *t, struct sl_ac
     return 0;
 }
 
-/* --- mysql.user, for those who may not read global_priv -------------------------------------------------------------- */
+/* --- mysql.user, for those who may not read global_priv --------------------------------------- */
 
 static bool is_yes(const struct sl_dbc_result *r, const char *column)
 {
@@ -96,10 +108,13 @@ static const char *text_at(const struct sl_dbc_result *r, const char *column)
 static bool has_global_db_access(const struct sl_dbc_result *r)
 {
     static const char *const columns[] = {
-        "Select_priv", "Insert_priv", "Update_priv", "Delete_priv", "Create_priv", "Drop_priv", "Grant_priv",
-        "References_priv", "Index_priv", "Alter_priv", "Create_tmp_table_priv", "Lock_tables_priv", "Execute_priv",
-        "Create_view_priv", "Show_view_priv", "Create_routine_priv", "Alter_routine_priv", "Event_priv",
-        "Trigger_priv", "Delete_history_priv",
+        "Select_priv",         "Insert_priv",           "Update_priv",
+        "Delete_priv",         "Create_priv",           "Drop_priv",
+        "Grant_priv",          "References_priv",       "Index_priv",
+        "Alter_priv",          "Create_tmp_table_priv", "Lock_tables_priv",
+        "Execute_priv",        "Create_view_priv",      "Show_view_priv",
+        "Create_routine_priv", "Alter_routine_priv",    "Event_priv",
+        "Trigger_priv",        "Delete_history_priv",
     };
     for (unsigned i = 0; i < SL_ARRAY_LEN(columns); i++) {
         if (is_yes(r, columns[i])) {
@@ -134,13 +149,16 @@ static int add_user_row(struct sl_accounts_builder *b, const struct sl_dbc_resul
     return sl_accounts_builder_add_account(b, &account, is_yes(r, "is_role"));
 }
 
-static int load_user_table(struct sl_dbc *dbc, struct sl_accounts_builder *b, const char *grantee, struct sl_err *err)
+static int load_user_table(struct sl_dbc *dbc, struct sl_accounts_builder *b, const char *grantee,
+                           struct sl_err *err)
 {
     struct sl_dbc_result *r = NULL;
     int rc = sl_dbc_query(dbc, "SELECT * FROM mysql.user", &r, err);
     if (rc == SL_EINVAL && is_refusal(sl_dbc_errno(dbc))) {
-        return sl_err_set(err, rc, "%s may read neither mysql.global_priv nor mysql.user: GRANT SELECT ON mysql.* TO %s",
-                          grantee, grantee);
+        return sl_err_set(
+            err, rc,
+            "%s may read neither mysql.global_priv nor mysql.user: GRANT SELECT ON mysql.* TO %s",
+            grantee, grantee);
     }
     while (rc == 0 && r != NULL && sl_dbc_next(r)) {
         rc = add_user_row(b, r);
@@ -152,14 +170,15 @@ static int load_user_table(struct sl_dbc *dbc, struct sl_accounts_builder *b, co
     return rc;
 }
 
-/* --- one server ------------------------------------------------------------------------------------------------------- */
+/* --- one server ------------------------------------------------------------------------------- */
 
 static int load_table(struct sl_dbc *dbc, enum sl_accounts_gap which, struct sl_accounts_builder *b,
                       struct sl_accounts_load_report *report, struct sl_err *err)
 {
     struct sl_dbc_result *r = NULL;
     int rc = sl_dbc_query(dbc, tables[which].sql, &r, err);
-    if (rc == SL_EINVAL && (is_refusal(sl_dbc_errno(dbc)) || sl_dbc_errno(dbc) == ERROR_NO_SUCH_TABLE)) {
+    if (rc == SL_EINVAL &&
+        (is_refusal(sl_dbc_errno(dbc)) || sl_dbc_errno(dbc) == ERROR_NO_SUCH_TABLE)) {
         report->gaps |= is_refusal(sl_dbc_errno(dbc)) ? 1u << which : 0;
         return SL_ENOENT;
     }
@@ -170,7 +189,8 @@ static int load_table(struct sl_dbc *dbc, enum sl_accounts_gap which, struct sl_
     return rc;
 }
 
-static int ask_identity(struct sl_dbc *dbc, struct sl_accounts_load_report *report, struct sl_err *err)
+static int ask_identity(struct sl_dbc *dbc, struct sl_accounts_load_report *report,
+                        struct sl_err *err)
 {
     struct sl_dbc_result *r = NULL;
     int rc = sl_dbc_query(dbc, "SELECT CURRENT_USER()", &r, err);
@@ -179,15 +199,16 @@ static int ask_identity(struct sl_dbc *dbc, struct sl_accounts_load_report *repo
         const char *name = or_empty(sl_dbc_value(r, 0));
         const char *at = strrchr(name, '@');
         if (at != NULL) {
-            snprintf(report->grantee, sizeof(report->grantee), "'%.*s'@'%s'", (int)(at - name), name, at + 1);
+            snprintf(report->grantee, sizeof(report->grantee), "'%.*s'@'%s'", (int)(at - name),
+                     name, at + 1);
         }
     }
     sl_dbc_result_free(r);
     return rc;
 }
 
-/* Without the privilege the list is there but short, and nothing says so; the server's own list of grants does. Global
- * privileges of an active role count too, as SHOW GRANTS prints them. */
+/* Without the privilege the list is there but short, and nothing says so; the server's own list
+ * of grants does. Global privileges of an active role count too, as SHOW GRANTS prints them. */
 static int may_see_databases(struct sl_dbc *dbc, bool *ret, struct sl_err *err)
 {
     struct sl_dbc_result *r = NULL;
@@ -197,7 +218,8 @@ static int may_see_databases(struct sl_dbc *dbc, bool *ret, struct sl_err *err)
         const char *grant = or_empty(sl_dbc_value(r, 0));
         const char *on = strstr(grant, " ON *.* ");
         const char *show = strstr(grant, "SHOW DATABASES");
-        if (on != NULL && ((show != NULL && show < on) || strncmp(grant, "GRANT ALL PRIVILEGES", 20) == 0)) {
+        if (on != NULL &&
+            ((show != NULL && show < on) || strncmp(grant, "GRANT ALL PRIVILEGES", 20) == 0)) {
             *ret = true;
         }
     }
@@ -205,8 +227,8 @@ static int may_see_databases(struct sl_dbc *dbc, bool *ret, struct sl_err *err)
     return rc;
 }
 
-int sl_accounts_load_tables(struct sl_dbc *dbc, struct sl_accounts_builder *b, struct sl_accounts_load_report *report,
-                            struct sl_err *err)
+int sl_accounts_load_tables(struct sl_dbc *dbc, struct sl_accounts_builder *b,
+                            struct sl_accounts_load_report *report, struct sl_err *err)
 {
     bool sees_databases;
     *report = (struct sl_accounts_load_report){.gaps = 0};

@@ -4,11 +4,13 @@
  *
  *   workers --reload()--> [pending waiters] --thread: load--> publish --> done(arg) for each waiter
  *
- * Everything mutable is under `lock`, which is never held during I/O or callbacks. A waiter is called exactly once: after a load
- * that began after it asked, or, when throttled while a load is running, after that one; at the latest by the ending thread.
+ * Everything mutable is under `lock`, which is never held during I/O or callbacks. A waiter is
+ * called exactly once: after a load that began after it asked, or, when throttled while a load is
+ * running, after that one; at the latest by the ending thread.
  *
- * Throttle (MaxScale's rule): users_refresh_time counts only after 5 successful loads or 10 failures in a row, so that setting up
- * accounts on a fresh system is not slowed down, and a flood of wrong names costs one load per users_refresh_time.
+ * Throttle (MaxScale's rule): users_refresh_time counts only after 5 successful loads or 10
+ * failures in a row, so that setting up accounts on a fresh system is not slowed down, and a flood
+ * of wrong names costs one load per users_refresh_time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -68,7 +70,7 @@ struct sl_account_manager {
     char last_error[1024]; /* as long as the text of struct sl_err */
 };
 
-/* --- one load -------------------------------------------------------------------------------------------------------- */
+/* --- one load --------------------------------------------------------------------------------- */
 
 /* The resolved address saves a look-up, except where a certificate is checked against the name. */
 static void target_host(struct sl_server *s, char *out, size_t size)
@@ -77,13 +79,15 @@ static void target_host(struct sl_server *s, char *out, size_t size)
     socklen_t len;
     sl_server_address(s, &address, &len);
     bool by_name = s->settings.tls.ssl && s->settings.tls.ssl_verify_peer_host;
-    if (by_name || len == 0 || getnameinfo((struct sockaddr *)&address, len, out, (socklen_t)size, NULL, 0,
-                                           NI_NUMERICHOST) != 0) {
+    if (by_name || len == 0 ||
+        getnameinfo((struct sockaddr *)&address, len, out, (socklen_t)size, NULL, 0,
+                    NI_NUMERICHOST) != 0) {
         snprintf(out, size, "%s", s->settings.address);
     }
 }
 
-static int connect_to(const struct sl_account_manager *m, struct sl_server *s, struct sl_dbc **ret, struct sl_err *err)
+static int connect_to(const struct sl_account_manager *m, struct sl_server *s, struct sl_dbc **ret,
+                      struct sl_err *err)
 {
     char host[1025];
     struct sl_dbc_config config;
@@ -110,18 +114,20 @@ static void warn_of_gaps(struct sl_account_manager *m, const struct sl_server *s
         if ((report->gaps & bit) != 0 && (m->gaps_warned & bit) == 0) {
             char text[512];
             sl_accounts_gap_text(i, report->grantee, text, sizeof(text));
-            sl_log_warning("Service '%s', user accounts from '%s': %s", m->config.service, s->name, text);
+            sl_log_warning("Service '%s', user accounts from '%s': %s", m->config.service, s->name,
+                           text);
         }
     }
     m->gaps_warned = report->gaps; /* a cured one may come back and is news then */
     if (report->skipped > 0) {
-        sl_log_warning("Service '%s', user accounts from '%s': %u rows could not be understood and are left out",
+        sl_log_warning("Service '%s', user accounts from '%s': %u rows could not be understood and "
+                       "are left out",
                        m->config.service, s->name, report->skipped);
     }
 }
 
-static int load_server(struct sl_account_manager *m, struct sl_server *s, struct sl_accounts_builder **ret,
-                       struct sl_err *err)
+static int load_server(struct sl_account_manager *m, struct sl_server *s,
+                       struct sl_accounts_builder **ret, struct sl_err *err)
 {
     struct sl_dbc *dbc = NULL;
     struct sl_accounts_load_report report;
@@ -149,8 +155,8 @@ static unsigned preference(uint32_t status)
     return sl_status_is_master(status) ? 0 : sl_status_is_slave(status) ? 1 : 2;
 }
 
-static int load_first_server(struct sl_account_manager *m, struct sl_accounts_builder **ret, const char **ret_source,
-                             struct sl_err *err)
+static int load_first_server(struct sl_account_manager *m, struct sl_accounts_builder **ret,
+                             const char **ret_source, struct sl_err *err)
 {
     int rc = sl_err_set(err, SL_ENOENT, "no server can be used yet");
     for (unsigned rank = 0; rank <= 2; rank++) {
@@ -170,8 +176,8 @@ static int load_first_server(struct sl_account_manager *m, struct sl_accounts_bu
     return rc;
 }
 
-static int load_once(struct sl_account_manager *m, struct sl_accounts **ret, const char **ret_source,
-                     struct sl_err *err)
+static int load_once(struct sl_account_manager *m, struct sl_accounts **ret,
+                     const char **ret_source, struct sl_err *err)
 {
     struct sl_accounts_builder *b = NULL;
     int rc = 0;
@@ -193,12 +199,13 @@ static int load_once(struct sl_account_manager *m, struct sl_accounts **ret, con
 }
 
 /* The same trouble every second is told once. */
-static void log_result(struct sl_account_manager *m, int rc, const struct sl_err *err, const char *source,
-                       unsigned count)
+static void log_result(struct sl_account_manager *m, int rc, const struct sl_err *err,
+                       const char *source, unsigned count)
 {
     if (rc == 0) {
         if (m->last_error[0] != '\0' || count != m->count_logged) {
-            sl_log_notice("Service '%s' knows %u user accounts and roles, read from '%s'", m->config.service, count, source);
+            sl_log_notice("Service '%s' knows %u user accounts and roles, read from '%s'",
+                          m->config.service, count, source);
         }
         m->count_logged = count;
         m->last_error[0] = '\0';
@@ -208,12 +215,13 @@ static void log_result(struct sl_account_manager *m, int rc, const struct sl_err
     }
 }
 
-/* --- the thread ------------------------------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static bool is_throttled(const struct sl_account_manager *m, uint64_t now)
 {
     bool counts = m->loads >= THROTTLE_AFTER_LOADS || m->failures_in_row >= THROTTLE_AFTER_FAILURES;
-    return counts && m->config.refresh_time_ms > 0 && now - m->last_start_ms < (uint64_t)m->config.refresh_time_ms;
+    return counts && m->config.refresh_time_ms > 0 &&
+           now - m->last_start_ms < (uint64_t)m->config.refresh_time_ms;
 }
 
 static uint64_t wait_after(const struct sl_account_manager *m, int rc)
@@ -296,7 +304,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- public ----------------------------------------------------------------------------------------------------------- */
+/* --- public ----------------------------------------------------------------------------------- */
 
 static void nothing(void *arg)
 {
@@ -322,10 +330,10 @@ static int add_waiter(struct waiters *w, void (*done)(void *arg), void *arg)
 
 static int copy_config(struct sl_account_manager *m, const struct sl_account_manager_config *config)
 {
-    const char *const *from[] = {&config->service, &config->user, &config->password, &config->local_address,
-                                 &config->accounts_file};
-    const char **to[] = {&m->config.service, &m->config.user, &m->config.password, &m->config.local_address,
-                         &m->config.accounts_file};
+    const char *const *from[] = {&config->service, &config->user, &config->password,
+                                 &config->local_address, &config->accounts_file};
+    const char **to[] = {&m->config.service, &m->config.user, &m->config.password,
+                         &m->config.local_address, &m->config.accounts_file};
     m->config = *config;
     m->config.servers = NULL;
     for (unsigned i = 0; i < SL_ARRAY_LEN(to); i++) {
@@ -353,8 +361,8 @@ static void free_manager(struct sl_account_manager *m)
     if (password != NULL) {
         sl_wipe(password, strlen(password));
     }
-    const char *const texts[] = {m->config.service, m->config.user, m->config.password, m->config.local_address,
-                                 m->config.accounts_file};
+    const char *const texts[] = {m->config.service, m->config.user, m->config.password,
+                                 m->config.local_address, m->config.accounts_file};
     for (unsigned i = 0; i < SL_ARRAY_LEN(texts); i++) {
         sl_free((void *)(uintptr_t)texts[i]);
     }
@@ -368,8 +376,8 @@ static void free_manager(struct sl_account_manager *m)
     sl_free(m);
 }
 
-int sl_account_manager_new(const struct sl_account_manager_config *config, struct sl_account_manager **ret,
-                           struct sl_err *err)
+int sl_account_manager_new(const struct sl_account_manager_config *config,
+                           struct sl_account_manager **ret, struct sl_err *err)
 {
     pthread_condattr_t attributes;
     struct sl_account_manager *m = sl_calloc(1, sizeof(*m));
@@ -388,8 +396,8 @@ int sl_account_manager_new(const struct sl_account_manager_config *config, struc
     }
     if (rc != 0) {
         free_manager(m);
-        return sl_err_set(err, rc, "cannot start the user account loader of service '%s': %s", config->service,
-                          sl_rc_text(rc));
+        return sl_err_set(err, rc, "cannot start the user account loader of service '%s': %s",
+                          config->service, sl_rc_text(rc));
     }
     *ret = m;
     return 0;
@@ -419,11 +427,13 @@ struct sl_accounts *sl_account_manager_get(struct sl_account_manager *m)
     return a;
 }
 
-bool sl_account_manager_reload(struct sl_account_manager *m, bool force, void (*done)(void *arg), void *arg)
+bool sl_account_manager_reload(struct sl_account_manager *m, bool force, void (*done)(void *arg),
+                               void *arg)
 {
     int rc = SL_ESTATE;
     pthread_mutex_lock(&m->lock);
-    bool is_allowed = force || (m->config.refresh_time_ms >= 0 && !is_throttled(m, sl_clock_mono_ms()));
+    bool is_allowed =
+        force || (m->config.refresh_time_ms >= 0 && !is_throttled(m, sl_clock_mono_ms()));
     if (m->is_stopping) {
         rc = SL_ESTATE;
     } else if (is_allowed) {

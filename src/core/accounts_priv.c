@@ -2,11 +2,12 @@
 /*
  * JSON of user accounts: rows of mysql.global_priv and the JSON files that an administrator writes.
  *
- * The only file of this layer, beside the journal, that knows jansson. Everything parsed here comes from a server or
- * a file: nothing in it is trusted, and no value (they hold password hashes) is ever put into a message.
+ * The only file of this layer, beside the journal, that knows jansson. Everything parsed here comes
+ * from a server or a file: nothing in it is trusted, and no value (they hold password hashes) is
+ * ever put into a message.
  *
- * Keys of a global_priv row: sql/sql_acl.cc, class User_table_json. Account locking, expiry and TLS columns are read
- * as the server reads them.
+ * Keys of a global_priv row: sql/sql_acl.cc, class User_table_json. Account locking, expiry and TLS
+ * columns are read as the server reads them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +27,10 @@
 
 /* Bits of `access`: sql/privilege.h. */
 #define ACCESS_SUPER (UINT64_C(1) << 15)
-/* Any of these, held globally, opens every database: sql/privilege.h, DB_ACLS. SELECT 0, INSERT 1, UPDATE 2, DELETE 3,
- * CREATE 4, DROP 5, GRANT 10, REFERENCES 11, INDEX 12, ALTER 13, CREATE TEMPORARY TABLES 16, LOCK TABLES 17, EXECUTE 18,
- * CREATE VIEW 21, SHOW VIEW 22, CREATE ROUTINE 23, ALTER ROUTINE 24, EVENT 26, TRIGGER 27, DELETE HISTORY 29. */
+/* Any of these, held globally, opens every database: sql/privilege.h, DB_ACLS. SELECT 0, INSERT
+ * 1, UPDATE 2, DELETE 3, CREATE 4, DROP 5, GRANT 10, REFERENCES 11, INDEX 12, ALTER 13, CREATE
+ * TEMPORARY TABLES 16, LOCK TABLES 17, EXECUTE 18, CREATE VIEW 21, SHOW VIEW 22, CREATE ROUTINE
+ * 23, ALTER ROUTINE 24, EVENT 26, TRIGGER 27, DELETE HISTORY 29. */
 #define ACCESS_DATABASE UINT64_C(0x2de73c3f)
 
 static const struct {
@@ -61,7 +63,7 @@ void sl_account_apply_access(struct sl_account *account, uint64_t access)
     account->has_global_db_access = (access & ACCESS_DATABASE) != 0;
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -69,8 +71,9 @@ static const char *text_of(const json_t *object, const char *key)
     return json_is_string(value) ? json_string_value(value) : "";
 }
 
-/* All numbers are read as reals (JSON_DECODE_INT_AS_REAL), because {"access":18446744073709551615} fits no signed
- * integer; the known bits and times are far below 2^53, where reals are exact. */
+/* All numbers are read as reals (JSON_DECODE_INT_AS_REAL), because
+ * {"access":18446744073709551615} fits no signed integer; the known bits and times are far below
+ * 2^53, where reals are exact. */
 static uint64_t bits_of(const json_t *object, const char *key)
 {
     double real = json_number_value(json_object_get(object, key));
@@ -104,7 +107,7 @@ static bool nesting_is_sane(const char *text, size_t len)
     return true;
 }
 
-/* --- mysql.global_priv ------------------------------------------------------------------------------------------------ */
+/* --- mysql.global_priv ------------------------------------------------------------------------ */
 
 static void add_auth(struct sl_account *account, const json_t *source)
 {
@@ -133,8 +136,8 @@ static void read_auth(struct sl_account *account, const json_t *row)
     }
 }
 
-/* "password_last_changed":0 is PASSWORD EXPIRE; a lifetime counts in days. The server's default lifetime is not known
- * here, and not needed: the server itself answers 1820. */
+/* "password_last_changed":0 is PASSWORD EXPIRE; a lifetime counts in days. The server's default
+ * lifetime is not known here, and not needed: the server itself answers 1820. */
 static bool is_expired(const json_t *row)
 {
     int64_t changed = number_of(row, "password_last_changed", -1);
@@ -142,11 +145,12 @@ static bool is_expired(const json_t *row)
     if (changed == 0) {
         return true;
     }
-    return changed > 0 && lifetime > 0 && (sl_clock_wall_s() - changed) / SECONDS_PER_DAY >= lifetime;
+    return changed > 0 && lifetime > 0 &&
+           (sl_clock_wall_s() - changed) / SECONDS_PER_DAY >= lifetime;
 }
 
-int sl_accounts_builder_add_global_priv(struct sl_accounts_builder *b, const char *user, const char *host,
-                                        const char *priv_json)
+int sl_accounts_builder_add_global_priv(struct sl_accounts_builder *b, const char *user,
+                                        const char *host, const char *priv_json)
 {
     size_t len = strlen(priv_json);
     json_t *row = nesting_is_sane(priv_json, len)
@@ -157,7 +161,8 @@ int sl_accounts_builder_add_global_priv(struct sl_accounts_builder *b, const cha
         return SL_EINVAL;
     }
     struct sl_account account = {.user = user, .host = host};
-    int64_t ssl_type = number_of(row, "ssl_type", 0); /* enum SSL_type of sql/structs.h: -1, 0 none, 1 any, 2 x509, 3 named */
+    /* enum SSL_type of sql/structs.h: -1, 0 none, 1 any, 2 x509, 3 named */
+    int64_t ssl_type = number_of(row, "ssl_type", 0);
     account.requires_tls = ssl_type > 0;
     account.requires_x509 = ssl_type > 1;
     account.is_locked = json_is_true(json_object_get(row, "account_locked"));
@@ -165,12 +170,13 @@ int sl_accounts_builder_add_global_priv(struct sl_accounts_builder *b, const cha
     account.default_role = text_of(row, "default_role");
     sl_account_apply_access(&account, bits_of(row, "access"));
     read_auth(&account, row);
-    int rc = sl_accounts_builder_add_account(b, &account, json_is_true(json_object_get(row, "is_role")));
+    int rc =
+        sl_accounts_builder_add_account(b, &account, json_is_true(json_object_get(row, "is_role")));
     json_decref(row);
     return rc;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 struct sl_json_row {
     const json_t *object;
@@ -185,14 +191,15 @@ bool sl_json_row_bool(const struct sl_json_row *row, const char *key)
 {
     const json_t *value = json_object_get(row->object, key);
     if (json_is_string(value)) {
-        return strcasecmp(json_string_value(value), "Y") == 0 || strcasecmp(json_string_value(value), "true") == 0;
+        return strcasecmp(json_string_value(value), "Y") == 0 ||
+               strcasecmp(json_string_value(value), "true") == 0;
     }
     return json_is_true(value) || (json_is_number(value) && json_number_value(value) != 0);
 }
 
 static int walk(const json_t *array, const char *array_name,
-                int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err), void *arg,
-                struct sl_err *err)
+                int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err),
+                void *arg, struct sl_err *err)
 {
     if (!json_is_array(array)) {
         return sl_err_set(err, SL_EINVAL, "'%s' is not an array", array_name);
@@ -200,7 +207,8 @@ static int walk(const json_t *array, const char *array_name,
     for (size_t i = 0; i < json_array_size(array); i++) {
         struct sl_json_row row = {json_array_get(array, i)};
         if (!json_is_object(row.object)) {
-            return sl_err_set(err, SL_EINVAL, "element %zu of '%s' is not an object", i, array_name);
+            return sl_err_set(err, SL_EINVAL, "element %zu of '%s' is not an object", i,
+                              array_name);
         }
         int rc = on_row(arg, &row, err);
         if (rc != 0) {
@@ -211,8 +219,8 @@ static int walk(const json_t *array, const char *array_name,
 }
 
 int sl_json_rows(struct sl_slice text, const char *array_name,
-                 int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err), void *arg,
-                 struct sl_err *err)
+                 int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err),
+                 void *arg, struct sl_err *err)
 {
     json_error_t where = {.line = 0};
     if (!nesting_is_sane((const char *)text.data, text.len)) {
@@ -220,7 +228,8 @@ int sl_json_rows(struct sl_slice text, const char *array_name,
     }
     json_t *root = json_loadb((const char *)text.data, text.len, JSON_DECODE_INT_AS_REAL, &where);
     if (root == NULL) {
-        return sl_err_set(err, SL_EINVAL, "not valid JSON, line %d column %d", where.line, where.column);
+        return sl_err_set(err, SL_EINVAL, "not valid JSON, line %d column %d", where.line,
+                          where.column);
     }
     int rc = 0;
     if (!json_is_object(root)) {
@@ -252,7 +261,8 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_len)
     return 0;
 }
 
-int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_len, struct sl_err *err)
+int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
+                          struct sl_err *err)
 {
     struct stat st;
     int rc = 0;
@@ -261,7 +271,8 @@ int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_
     if (fd < 0 || fstat(fd, &st) != 0) {
         rc = sl_err_set(err, SL_ESYS, "cannot open '%s': %s", path, strerror(errno));
     } else if (!S_ISREG(st.st_mode) || (size_t)st.st_size > max) {
-        rc = sl_err_set(err, SL_ELIMIT, "'%s' is not a regular file of at most %zu bytes", path, max);
+        rc = sl_err_set(err, SL_ELIMIT, "'%s' is not a regular file of at most %zu bytes", path,
+                        max);
     } else if ((text = sl_malloc((size_t)st.st_size + 1)) == NULL) {
         rc = sl_err_set(err, SL_ENOMEM, "out of memory reading '%s'", path);
     } else if (read_all(fd, text, (size_t)st.st_size, ret_len) != 0) {

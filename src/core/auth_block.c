@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A short list of hosts with failed logins. Bounded: beyond HOSTS_MAX the oldest entry goes, so that an attacker
- * with many addresses costs a fixed amount of memory.
+ * A short list of hosts with failed logins. Bounded: beyond HOSTS_MAX the oldest entry goes, so
+ * that an attacker with many addresses costs a fixed amount of memory.
  */
 #include "core/auth_block.h"
 
@@ -24,7 +24,7 @@ struct host {
 static struct host *find(struct sl_worker *w, const char *text, unsigned *ret_count)
 {
     *ret_count = 0;
-    SL_LIST_FOR_EACH(node, &w->auth_blocks) {
+    SL_LIST_FOR_EACH (node, &w->auth_blocks) {
         struct host *h = SL_CONTAINER_OF(node, struct host, node);
         if (strcmp(h->text, text) == 0) {
             return h;
@@ -103,7 +103,7 @@ void sl_auth_block_succeeded(struct sl_worker *w, const struct sockaddr_storage 
 
 void sl_auth_block_clear(struct sl_worker *w)
 {
-    SL_LIST_FOR_EACH(node, &w->auth_blocks) {
+    SL_LIST_FOR_EACH (node, &w->auth_blocks) {
         forget(SL_CONTAINER_OF(node, struct host, node));
     }
 }

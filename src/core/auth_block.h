@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients that failed to log in too often (max_auth_errors_until_block), per worker: blocked for a minute. */
+/* Clients that failed to log in too often (max_auth_errors_until_block), per worker: blocked for
+ * a minute. */
 #ifndef SL_CORE_AUTH_BLOCK_H
 #define SL_CORE_AUTH_BLOCK_H
 

@@ -2,9 +2,10 @@
 /*
  * Backend connections: opening, the queue of expected replies, closing, losing.
  *
- * What a server's bytes mean is decided elsewhere: before READY in backend_auth.c, afterwards in session_reply.c.
- * Invariants: B1 session->backends[position] == b exactly while step != CLOSED.
- *             B2 queue_count > 0 exactly while reply.state != DONE (after the callbacks of a finished reply).
+ * What a server's bytes mean is decided elsewhere: before READY in backend_auth.c, afterwards in
+ * session_reply.c. Invariants: B1 session->backends[position] == b exactly while step != CLOSED.
+ *             B2 queue_count > 0 exactly while reply.state != DONE (after the callbacks of a
+ *                finished reply).
  *             B3 a counted backend is in its server's connection counter once.
  */
 #include "core/backend.h"
@@ -50,8 +51,9 @@ struct sl_server_counters *sl_backend_counters(struct sl_backend *b)
 
 const char *sl_backend_step_text(enum sl_backend_step step)
 {
-    static const char *const text[] = {"connecting", "waiting for greeting", "securing",
-                                       "authenticating", "initialising", "ready", "closed"};
+    static const char *const text[] = {"connecting",     "waiting for greeting", "securing",
+                                       "authenticating", "initialising",         "ready",
+                                       "closed"};
     return (size_t)step < SL_ARRAY_LEN(text) ? text[step] : "?";
 }
 
@@ -175,7 +177,8 @@ void sl_backend_lost(struct sl_backend *b, const char *why)
     }
     detach(b);
     sl_conn_close(&b->conn, false);
-    if (s->step == SL_SESSION_READY || s->step == SL_SESSION_GHOST || s->step == SL_SESSION_CHANGE_USER) {
+    if (s->step == SL_SESSION_READY || s->step == SL_SESSION_GHOST ||
+        s->step == SL_SESSION_CHANGE_USER) {
         s->ops->on_backend_lost(s, b, b->why);
     }
 }
@@ -210,7 +213,8 @@ void sl_backend_start_reply(struct sl_backend *b)
     b->reply.any_seq = e->any_seq;
 }
 
-static void expect(struct sl_backend *b, const uint8_t *packet, enum sl_purpose purpose, uint32_t tag)
+static void expect(struct sl_backend *b, const uint8_t *packet, enum sl_purpose purpose,
+                   uint32_t tag)
 {
     unsigned at = (b->queue_head + b->queue_count) % b->queue_capacity;
     b->queue[at] = (struct sl_expected){.command = packet[4],

@@ -2,9 +2,9 @@
 /*
  * Logging in to a server as the client: greeting, TLS, handshake response, authentication rounds.
  *
- * The client's password is not known; H1 = SHA1(password), recovered from the client's own login, is enough for
- * mysql_native_password. An account that the server wants by another plugin needs a user mapping with its
- * password (ed25519); else the login fails with a text that says so.
+ * The client's password is not known; H1 = SHA1(password), recovered from the client's own login,
+ * is enough for mysql_native_password. An account that the server wants by another plugin needs a
+ * user mapping with its password (ed25519); else the login fails with a text that says so.
  */
 #include <stdio.h>
 #include <string.h>
@@ -43,8 +43,10 @@ static void refused_by_server(struct sl_backend *b, const struct sl_packet_err *
         sl_count(&sl_backend_counters(b)->failed_auths, 1);
         sl_account_manager_reload(s->service->accounts, false, NULL, NULL);
     } else if (err->code == SL_ER_HOST_IS_BLOCKED) {
-        sl_log_error("Server '%s' has blocked this host (1129): set to Maintenance. Run FLUSH HOSTS there, "
-                     "then clear it", b->server->name);
+        sl_log_error(
+            "Server '%s' has blocked this host (1129): set to Maintenance. Run FLUSH HOSTS there, "
+            "then clear it",
+            b->server->name);
         sl_server_status_change(b->server, SL_SERVER_MAINT, 0);
         sl_core_topology_changed(s->worker->core);
     }
@@ -170,8 +172,10 @@ static void auth_switch(struct sl_backend *b, const struct sl_auth_packet *p, ui
     long n = is_native || is_ed25519 ? make_token(b, is_ed25519, p->data, token) : -1;
     if (n < 0) {
         refuse(b, SL_ER_ACCESS_DENIED,
-               "server '%s' wants plugin '%.*s' for '%s', which needs the password; give it in the listener's "
-               "user_mapping_file", b->server->name, (int)p->plugin.len, (const char *)p->plugin.data,
+               "server '%s' wants plugin '%.*s' for '%s', which needs the password; give it in the "
+               "listener's "
+               "user_mapping_file",
+               b->server->name, (int)p->plugin.len, (const char *)p->plugin.data,
                b->session->credentials.user ? b->session->credentials.user : "");
         return;
     }

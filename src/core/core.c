@@ -2,7 +2,8 @@
 /*
  * Building the running system from the configuration, and taking it down.
  *
- *   up    servers -> worker loops -> monitors (first tick) -> services -> listeners -> worker threads
+ *   up    servers -> worker loops -> monitors (first tick) -> services -> listeners -> worker
+ *         threads
  *   down  worker threads (sessions end) -> listeners -> monitors -> services -> servers
  *
  * Listeners open only after the monitors have looked once, so that the first client finds roles.
@@ -33,7 +34,8 @@ static int build_servers(struct sl_core *c, struct sl_err *err)
     for (size_t i = 0; i < c->config->server_count; i++) {
         struct sl_conf_server *conf = &c->config->servers[i];
         struct sl_server *s;
-        int rc = sl_server_new(conf->object.name, &conf->settings, (unsigned)i, c->worker_count, &s, err);
+        int rc = sl_server_new(conf->object.name, &conf->settings, (unsigned)i, c->worker_count, &s,
+                               err);
         if (rc < 0) {
             return rc;
         }
@@ -41,7 +43,8 @@ static int build_servers(struct sl_core *c, struct sl_err *err)
         s->source_file = sl_strdup(conf->object.file);
         struct sl_err why = SL_ERR_INIT;
         if (sl_server_resolve(s, &why) < 0) {
-            sl_log_warning("Server '%s' cannot be used until its name is resolved: %s", s->name, why.text);
+            sl_log_warning("Server '%s' cannot be used until its name is resolved: %s", s->name,
+                           why.text);
         }
     }
     c->resolved_ms = sl_clock_mono_ms();
@@ -250,10 +253,12 @@ static void parse_option(void *arg, const char *item)
     } else if (len == 22 && strncmp(item, "lower_case_table_names", len) == 0) {
         l->lower_case_table_names = value ? (unsigned)atoi(value + 1) : 1;
         if (l->lower_case_table_names > 2) {
-            o->rc = sl_err_set(o->err, SL_EINVAL, "authenticator_options: lower_case_table_names takes 0, 1 or 2");
+            o->rc = sl_err_set(o->err, SL_EINVAL,
+                               "authenticator_options: lower_case_table_names takes 0, 1 or 2");
         }
     } else {
-        sl_log_warning("Listener '%s': authenticator option '%s' has no effect in this version", l->name, item);
+        sl_log_warning("Listener '%s': authenticator option '%s' has no effect in this version",
+                       l->name, item);
     }
 }
 
@@ -270,14 +275,17 @@ static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, stru
     sl_conf_list_each(l->settings.authenticator_options, ',', parse_option, &options);
     int rc = options.rc;
     rc = rc < 0 ? rc : sl_server_tls_new(&conf->settings.tls, true, &l->tls, err);
-    rc = rc < 0 ? rc : sl_proxy_networks_parse(l->settings.proxy_protocol_networks, &l->proxy_networks, err);
+    rc = rc < 0 ? rc
+                : sl_proxy_networks_parse(l->settings.proxy_protocol_networks, &l->proxy_networks,
+                                          err);
     rc = rc < 0 ? rc : read_init_sql(l->settings.connection_init_sql_file, &l->init_sql, err);
     if (rc == SL_OK && l->settings.user_mapping_file) {
-        rc = sl_user_mapping_load(l->settings.user_mapping_file, c->config->secrets, &l->mapping, err);
+        rc = sl_user_mapping_load(l->settings.user_mapping_file, c->config->secrets, &l->mapping,
+                                  err);
     }
     if (rc == SL_OK) {
-        rc = sl_listener_socket_new(l->settings.address, (uint16_t)l->settings.port, l->settings.socket,
-                                    c->worker_count, &l->socket, err);
+        rc = sl_listener_socket_new(l->settings.address, (uint16_t)l->settings.port,
+                                    l->settings.socket, c->worker_count, &l->socket, err);
     }
     if (rc < 0) {
         return rc;
@@ -285,7 +293,8 @@ static int build_listener(struct sl_core *c, struct sl_conf_listener *conf, stru
     l->gates = sl_xcalloc(c->worker_count, sizeof *l->gates);
     for (unsigned i = 0; i < c->worker_count; i++) {
         l->gates[i] = (struct gate){l, &c->workers[i]};
-        rc = sl_listener_socket_start(l->socket, i, c->workers[i].loop, on_accept, &l->gates[i], err);
+        rc = sl_listener_socket_start(l->socket, i, c->workers[i].loop, on_accept, &l->gates[i],
+                                      err);
         if (rc < 0) {
             return rc;
         }
@@ -422,7 +431,8 @@ void sl_core_stop(struct sl_core *c)
     for (unsigned i = 0; i < c->monitor_count; i++) {
         sl_monitor_free(c->monitors[i]);
     }
-    /* A loop may release its last connections when it is freed: their services must still be there. */
+    /* A loop may release its last connections when it is freed: their services must still be
+     * there. */
     for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
         sl_worker_clear(&c->workers[i]);
     }
@@ -444,10 +454,12 @@ void sl_core_stop(struct sl_core *c)
 void sl_core_tick(struct sl_core *core)
 {
     uint64_t now = sl_clock_mono_ms();
-    if (core->server_count == 0 || now - core->resolved_ms < RESOLVE_EVERY_MS / core->server_count) {
+    if (core->server_count == 0 ||
+        now - core->resolved_ms < RESOLVE_EVERY_MS / core->server_count) {
         return;
     }
-    /* One server a time: the resolver may block for seconds, and the watchdog wants to be pinged in between. */
+    /* One server a time: the resolver may block for seconds, and the watchdog wants to be pinged
+     * in between. */
     core->resolved_ms = now;
     struct sl_server *server = core->servers[core->resolve_next++ % core->server_count];
     struct sl_err err = SL_ERR_INIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole running system: servers, services, listeners, monitors, workers, built by the control thread from a
- * checked configuration and fixed until the process ends.
+ * The whole running system: servers, services, listeners, monitors, workers, built by the control
+ * thread from a checked configuration and fixed until the process ends.
  */
 #ifndef SL_CORE_CORE_H
 #define SL_CORE_CORE_H
@@ -18,7 +18,7 @@
 #include "core/worker.h"
 
 struct sl_core {
-    struct sl_config *config;         /* owned */
+    struct sl_config *config;               /* owned */
     const struct sl_module *const *modules; /* NULL-terminated; static */
     struct sl_server **servers;
     unsigned server_count;
@@ -32,30 +32,33 @@ struct sl_core {
     unsigned worker_count;
     struct sockaddr_storage local_address; /* source of backend connections; family 0 = any */
     socklen_t local_address_len;
-    uint64_t resolved_ms;             /* when a name was resolved last */
-    unsigned resolve_next;            /* whose turn it is */
+    uint64_t resolved_ms;  /* when a name was resolved last */
+    unsigned resolve_next; /* whose turn it is */
     _Atomic uint64_t next_session_id;
-    int64_t started_s;                /* wall clock */
-    uint64_t started_ms;              /* monotonic */
+    int64_t started_s;   /* wall clock */
+    uint64_t started_ms; /* monotonic */
     _Atomic bool is_stopping;
 };
 
-/* Builds everything and starts monitors, account loaders, workers and listeners. Takes ownership of the configuration, also
- * on failure. `modules` is the daemon's list. Control thread. */
+/* Builds everything and starts monitors, account loaders, workers and listeners. Takes ownership
+ * of the configuration, also on failure. `modules` is the daemon's list. Control thread. */
 int sl_core_start(struct sl_config *config, const struct sl_module *const *modules,
                   struct sl_core **ret, struct sl_err *err);
 /* Stops accepting, ends sessions, stops monitors and workers, frees all. Control thread. */
 void sl_core_stop(struct sl_core *core);
 
-/* Housekeeping of the control thread: re-resolves each server's name about once a minute. Call about once a second. */
+/* Housekeeping of the control thread: re-resolves each server's name about once a minute. Call
+ * about once a second. */
 void sl_core_tick(struct sl_core *core);
 
 /* Some server's status changed: all workers look at their sessions. Any thread. */
 void sl_core_topology_changed(struct sl_core *core);
-/* A backend connection of this server broke: its monitor looks again at once instead of at the next interval. Any thread; rate-limited by the monitor. */
+/* A backend connection of this server broke: its monitor looks again at once instead of at the
+ * next interval. Any thread; rate-limited by the monitor. */
 void sl_core_server_suspect(struct sl_core *core, struct sl_server *server);
 
-const struct sl_module *sl_core_module(const struct sl_core *core, enum sl_module_kind kind, const char *name);
+const struct sl_module *sl_core_module(const struct sl_core *core, enum sl_module_kind kind,
+                                       const char *name);
 struct sl_server *sl_core_server(const struct sl_core *core, const char *name);
 struct sl_service *sl_core_service(const struct sl_core *core, const char *name);
 struct sl_listener *sl_core_listener(const struct sl_core *core, const char *name);

@@ -30,7 +30,7 @@ static void drop(struct sl_history *h, struct sl_history_entry *e)
 
 void sl_history_clear(struct sl_history *h)
 {
-    SL_LIST_FOR_EACH(node, &h->entries) {
+    SL_LIST_FOR_EACH (node, &h->entries) {
         drop(h, entry_of(node));
     }
     h->is_lost = false;
@@ -39,9 +39,10 @@ void sl_history_clear(struct sl_history *h)
 /* An identical statement executed again replaces its old copy. */
 static void drop_same(struct sl_history *h, uint64_t hash, const void *packet, size_t len)
 {
-    SL_LIST_FOR_EACH(node, &h->entries) {
+    SL_LIST_FOR_EACH (node, &h->entries) {
         struct sl_history_entry *e = entry_of(node);
-        if (e->slot == 0 && e->hash == hash && e->len == len && memcmp(e->packet, packet, len) == 0) {
+        if (e->slot == 0 && e->hash == hash && e->len == len &&
+            memcmp(e->packet, packet, len) == 0) {
             drop(h, e);
             return;
         }
@@ -57,7 +58,7 @@ static void enforce_limit(struct sl_history *h)
         h->is_lost = true;
         return;
     }
-    SL_LIST_FOR_EACH(node, &h->entries) {
+    SL_LIST_FOR_EACH (node, &h->entries) {
         struct sl_history_entry *e = entry_of(node);
         if (e->slot == 0) {
             drop(h, e);
@@ -119,7 +120,7 @@ void sl_history_result(struct sl_history *h, uint32_t id, enum sl_history_result
 struct sl_history_entry *sl_history_find_slot(struct sl_history *h, uint32_t slot)
 {
     sl_assert(slot != 0);
-    SL_LIST_FOR_EACH(node, &h->entries) {
+    SL_LIST_FOR_EACH (node, &h->entries) {
         if (entry_of(node)->slot == slot) {
             return entry_of(node);
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking at sessions from outside their workers. The collector is reference counted by hand: one reference per worker
- * message and one of the caller, since a caller that gives up must not free what a slow worker still fills.
+ * Looking at sessions from outside their workers. The collector is reference counted by hand: one
+ * reference per worker message and one of the caller, since a caller that gives up must not free
+ * what a slow worker still fills.
  */
 #include "core/inspect.h"
 
@@ -66,8 +67,8 @@ static void fill_connections(const struct sl_session *s, struct sl_session_info 
         snprintf(ci->state, sizeof ci->state, "%s", sl_backend_step_text(b->step));
         ci->thread_id = b->thread_id;
         ci->pending = b->queue_count;
-        info->memory_bytes += sizeof *b + b->conn.in.cap + b->conn.out.cap +
-                              b->stmt_capacity * sizeof *b->stmts;
+        info->memory_bytes +=
+            sizeof *b + b->conn.in.cap + b->conn.out.cap + b->stmt_capacity * sizeof *b->stmts;
     }
 }
 
@@ -139,7 +140,7 @@ static void collect(struct sl_message *m, struct sl_loop *loop)
     unsigned killed = 0;
     unsigned room = atomic_load(&w->session_count);
     p->list = c->kill ? NULL : sl_calloc(room, sizeof *p->list);
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (!is_wanted(s, c)) {
             continue;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading and writing of monitor journals. Runs on the monitor's thread (write) and on the thread that starts the
- * monitor (read). Owns no state.
+ * Reading and writing of monitor journals. Runs on the monitor's thread (write) and on the thread
+ * that starts the monitor (read). Owns no state.
  *
- * Invariants: J1 the file under its final name is always complete (temporary file, fsync, rename, fsync of the
- * directory); J2 a journal is used completely or not at all.
+ * Invariants: J1 the file under its final name is always complete (temporary file, fsync, rename,
+ * fsync of the directory); J2 a journal is used completely or not at all.
  */
 #include "core/journal.h"
 
@@ -34,9 +34,9 @@ static char *render(const struct sl_journal *j, const uint32_t *status, int64_t 
             servers = NULL;
         }
     }
-    json_t *root = servers ? json_pack("{s:s, s:I, s:I, s:o}", "module", j->module, "maxscale_version",
-                                       (json_int_t)SL_JOURNAL_VERSION, "timestamp", (json_int_t)now_s,
-                                       "servers", servers)
+    json_t *root = servers ? json_pack("{s:s, s:I, s:I, s:o}", "module", j->module,
+                                       "maxscale_version", (json_int_t)SL_JOURNAL_VERSION,
+                                       "timestamp", (json_int_t)now_s, "servers", servers)
                            : NULL;
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
@@ -59,8 +59,8 @@ static int write_all(int fd, const char *data, size_t len)
     return SL_OK;
 }
 
-/* The rename survives a power cut only once the directory is on disk, too. A directory that cannot be synced
- * (some network file systems) is no reason to fail. */
+/* The rename survives a power cut only once the directory is on disk, too. A directory that
+ * cannot be synced (some network file systems) is no reason to fail. */
 static void sync_directory(const char *path)
 {
     char dir[PATH_MAX];
@@ -105,7 +105,8 @@ static int write_file(const char *path, const char *text, struct sl_err *err)
     return SL_OK;
 }
 
-int sl_journal_write(const struct sl_journal *j, const uint32_t *status, int64_t now_s, struct sl_err *err)
+int sl_journal_write(const struct sl_journal *j, const uint32_t *status, int64_t now_s,
+                     struct sl_err *err)
 {
     char *text = render(j, status, now_s);
     if (!text) {
@@ -140,7 +141,8 @@ static int read_file(const char *path, char **ret_text, size_t *ret_len, struct 
     while (rc == SL_OK && len < (size_t)st.st_size) {
         ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
         if (n <= 0) {
-            rc = sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path, n == 0 ? "it shrank" : strerror(errno));
+            rc = sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path,
+                            n == 0 ? "it shrank" : strerror(errno));
         } else {
             len += (size_t)n;
         }
@@ -155,7 +157,8 @@ static int read_file(const char *path, char **ret_text, size_t *ret_len, struct 
     return SL_OK;
 }
 
-static int check_servers(const struct sl_journal *j, const json_t *servers, uint32_t *status, struct sl_err *err)
+static int check_servers(const struct sl_journal *j, const json_t *servers, uint32_t *status,
+                         struct sl_err *err)
 {
     if (json_array_size(servers) != j->count) {
         return sl_err_set(err, SL_ESTATE, "journal '%s' is of another list of servers", j->path);
@@ -166,19 +169,22 @@ static int check_servers(const struct sl_journal *j, const json_t *servers, uint
         const json_t *word = json_object_get(row, "status");
         if (!name || !json_is_integer(word) || json_integer_value(word) < 0 ||
             json_integer_value(word) > UINT32_MAX) {
-            return sl_err_set(err, SL_EINVAL, "'%s' is not a journal: server %u has no name or status", j->path, i);
+            return sl_err_set(err, SL_EINVAL,
+                              "'%s' is not a journal: server %u has no name or status", j->path, i);
         }
         if (strcmp(name, j->names[i]) != 0) {
-            return sl_err_set(err, SL_ESTATE, "journal '%s' is of another list of servers: '%s' instead of '%s'",
+            return sl_err_set(err, SL_ESTATE,
+                              "journal '%s' is of another list of servers: '%s' instead of '%s'",
                               j->path, name, j->names[i]);
         }
-        status[i] = (uint32_t)json_integer_value(word) & ~(uint32_t)(SL_SERVER_AUTH_ERROR | SL_SERVER_NEED_DNS);
+        status[i] = (uint32_t)json_integer_value(word) &
+                    ~(uint32_t)(SL_SERVER_AUTH_ERROR | SL_SERVER_NEED_DNS);
     }
     return SL_OK;
 }
 
-static int check_root(const struct sl_journal *j, const json_t *root, int64_t now_s, int64_t max_age_s,
-                      struct sl_err *err)
+static int check_root(const struct sl_journal *j, const json_t *root, int64_t now_s,
+                      int64_t max_age_s, struct sl_err *err)
 {
     const char *module = json_string_value(json_object_get(root, "module"));
     const json_t *version = json_object_get(root, "maxscale_version");
@@ -197,13 +203,14 @@ static int check_root(const struct sl_journal *j, const json_t *root, int64_t no
     /* A time stamp from the future (the clock was set back) has an unknown age. */
     int64_t written_s = json_integer_value(timestamp);
     if (written_s < 0 || written_s > now_s || now_s - written_s > max_age_s) {
-        return sl_err_set(err, SL_ESTATE, "journal '%s' is %lld seconds old, allowed are 0 to %lld", j->path,
-                          (long long)(now_s - SL_MAX(written_s, 0)), (long long)max_age_s);
+        return sl_err_set(err, SL_ESTATE, "journal '%s' is %lld seconds old, allowed are 0 to %lld",
+                          j->path, (long long)(now_s - SL_MAX(written_s, 0)), (long long)max_age_s);
     }
     return SL_OK;
 }
 
-int sl_journal_read(const struct sl_journal *j, uint32_t *status, int64_t now_s, int64_t max_age_s, struct sl_err *err)
+int sl_journal_read(const struct sl_journal *j, uint32_t *status, int64_t now_s, int64_t max_age_s,
+                    struct sl_err *err)
 {
     char *text = NULL;
     size_t len = 0;
@@ -216,7 +223,8 @@ int sl_journal_read(const struct sl_journal *j, uint32_t *status, int64_t now_s,
     sl_free(text);
     uint32_t *found = sl_calloc(j->count ? j->count : 1, sizeof(*found));
     if (!root || !json_is_object(root)) {
-        rc = sl_err_set(err, SL_EINVAL, "'%s' is not a journal: %s", j->path, root ? "not an object" : why.text);
+        rc = sl_err_set(err, SL_EINVAL, "'%s' is not a journal: %s", j->path,
+                        root ? "not an object" : why.text);
     } else if (!found) {
         rc = sl_err_set(err, SL_ENOMEM, "no memory to read '%s'", j->path);
     } else {

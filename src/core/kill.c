@@ -6,10 +6,11 @@
  *   act     KILL CONNECTION closes the session (its running statement is killed on the servers);
  *           KILL QUERY sends KILL QUERY <thread> to the servers where a statement runs
  *
- * On a server the statement is sent by a ghost session with the credentials of the one who asked for it, so the
- * server itself checks the right to kill. Ids of servers (what CONNECTION_ID() returned) may be equal on different
- * servers and equal to ids of our greetings: those are looked for first, and only if there is none, the others.
- * An id that fits several sessions kills none of them.
+ * On a server the statement is sent by a ghost session with the credentials of the one who asked
+ * for it, so the server itself checks the right to kill. Ids of servers (what CONNECTION_ID()
+ * returned) may be equal on different servers and equal to ids of our greetings: those are looked
+ * for first, and only if there is none, the others. An id that fits several sessions kills none of
+ * them.
  */
 #include "core/kill.h"
 
@@ -34,7 +35,8 @@ static void ghost_ready(struct sl_session *s, struct sl_backend *b)
     struct ghost *g = s->router;
     struct sl_buf packet = SL_BUF_INIT;
     if (sl_packet_build_command(&packet, SL_COM_QUERY, sl_slice_text(g->sql)) < 0 ||
-        sl_backend_send(b, sl_buf_slice(&packet).data, sl_buf_len(&packet), SL_PURPOSE_INTERNAL, 0) < 0) {
+        sl_backend_send(b, sl_buf_slice(&packet).data, sl_buf_len(&packet), SL_PURPOSE_INTERNAL,
+                        0) < 0) {
         sl_session_close(s, NULL);
     }
     sl_buf_free(&packet);
@@ -107,12 +109,12 @@ enum kill_pass {
 struct kill_search {
     uint64_t id;
     uint8_t flags;
-    uint8_t pass;              /* enum kill_pass */
-    char user[129];            /* KILL USER */
-    uint32_t refs;             /* workers that have not answered yet */
-    uint64_t asker_id;         /* session that waits for the answer */
+    uint8_t pass;      /* enum kill_pass */
+    char user[129];    /* KILL USER */
+    uint32_t refs;     /* workers that have not answered yet */
+    uint64_t asker_id; /* session that waits for the answer */
     struct sl_worker *asker_worker;
-    char asker_user[129];      /* only own sessions may be closed without rights on the server */
+    char asker_user[129]; /* only own sessions may be closed without rights on the server */
     bool asker_is_super;
     _Atomic uint32_t found;
     _Atomic uint32_t refused;
@@ -167,7 +169,7 @@ static void search_worker(struct sl_message *m, struct sl_loop *loop)
     struct kill_part *part = SL_CONTAINER_OF(m, struct kill_part, message);
     struct kill_search *k = part->search;
     struct sl_worker *w = &k->asker_worker->core->workers[part - k->parts];
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (!matches(s, k)) {
             continue;
@@ -199,7 +201,7 @@ static void search_worker(struct sl_message *m, struct sl_loop *loop)
 
 static struct sl_session *find_session(struct sl_worker *w, uint64_t id)
 {
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (s->id == id && s->step == SL_SESSION_READY) {
             return s;
@@ -220,7 +222,8 @@ static void post_parts(struct kill_search *k)
 static void kill_self(struct sl_session *s, bool only_query)
 {
     if (only_query) {
-        sl_session_answer_error(s, SL_ER_QUERY_INTERRUPTED, NULL, "Query execution was interrupted");
+        sl_session_answer_error(s, SL_ER_QUERY_INTERRUPTED, NULL,
+                                "Query execution was interrupted");
         return;
     }
     sl_session_answer_error(s, SL_ER_CONNECTION_KILLED, NULL, "Connection was killed");
@@ -248,7 +251,8 @@ static void search_again(struct kill_search *k, enum kill_pass pass)
     post_parts(k);
 }
 
-/* The sessions with such a connection have been counted. True if there is one, to be killed in another pass. */
+/* The sessions with such a connection have been counted. True if there is one, to be killed in
+ * another pass. */
 static bool is_one_thread(struct sl_session *s, const struct kill_search *k)
 {
     bool is_own = has_thread(s, k->id);
@@ -256,7 +260,8 @@ static bool is_one_thread(struct sl_session *s, const struct kill_search *k)
     if (count > 1) {
         sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL,
                                 "Thread id %llu belongs to several sessions, on different servers; "
-                                "use the id of the session's greeting", (unsigned long long)k->id);
+                                "use the id of the session's greeting",
+                                (unsigned long long)k->id);
     } else if (is_own) {
         kill_self(s, k->flags & SL_KILL_QUERY);
     } else if (k->found == 0) {

@@ -2,9 +2,10 @@
 /*
  * The password exchange with a client. Worker threads; pure, but for randomness.
  *
- * Each alternative of an account is a row of `methods`: how it asks and how it checks. A failed one leaves its error and
- * the next is tried; the last error is the answer. Source of order and texts: sql/sql_acl.cc (acl_authenticate,
- * native_password_authenticate), plugin/auth_socket, plugin/auth_ed25519, share errmsg-utf8.txt of MariaDB 10.11.
+ * Each alternative of an account is a row of `methods`: how it asks and how it checks. A failed one
+ * leaves its error and the next is tried; the last error is the answer. Source of order and texts:
+ * sql/sql_acl.cc (acl_authenticate, native_password_authenticate), plugin/auth_socket,
+ * plugin/auth_ed25519, share errmsg-utf8.txt of MariaDB 10.11.
  */
 #include "core/login_auth.h"
 
@@ -17,8 +18,16 @@
 #define PLUGIN_NATIVE_CLIENT "mysql_native_password"
 #define PLUGIN_ED25519_CLIENT "client_ed25519"
 
-enum password_used { USED_NO, USED_YES, USED_NOT_MENTIONED };
-enum outcome { OUTCOME_ASK, OUTCOME_RIGHT, OUTCOME_WRONG };
+enum password_used {
+    USED_NO,
+    USED_YES,
+    USED_NOT_MENTIONED
+};
+enum outcome {
+    OUTCOME_ASK,
+    OUTCOME_RIGHT,
+    OUTCOME_WRONG
+};
 
 static void deny(struct sl_login *l, uint16_t code, const char *sqlstate)
 {
@@ -32,17 +41,18 @@ static void deny_access(struct sl_login *l)
     const struct sl_login_config *c = &l->config;
     if (l->password_used == USED_NOT_MENTIONED) {
         deny(l, 1698, "28000");
-        snprintf(l->message, sizeof(l->message), "Access denied for user '%.*s'@'%s'", (int)c->user.len,
-                 (const char *)c->user.data, c->client_host);
+        snprintf(l->message, sizeof(l->message), "Access denied for user '%.*s'@'%s'",
+                 (int)c->user.len, (const char *)c->user.data, c->client_host);
         return;
     }
     deny(l, 1045, "28000");
-    snprintf(l->message, sizeof(l->message), "Access denied for user '%.*s'@'%s' (using password: %s)",
-             (int)c->user.len, (const char *)c->user.data, c->client_host,
+    snprintf(l->message, sizeof(l->message),
+             "Access denied for user '%.*s'@'%s' (using password: %s)", (int)c->user.len,
+             (const char *)c->user.data, c->client_host,
              l->password_used == USED_YES ? "YES" : "NO");
 }
 
-/* --- methods --------------------------------------------------------------------------------------------------------- */
+/* --- methods ---------------------------------------------------------------------------------- */
 
 static const struct sl_account_auth *current(const struct sl_login *l)
 {
@@ -136,7 +146,7 @@ static const struct {
     [SL_AUTH_OTHER] = {other_begin, NULL},
 };
 
-/* --- the machine ----------------------------------------------------------------------------------------------------- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 /* The password was right: now what the account forbids. */
 static enum sl_login_step conclude(struct sl_login *l)
@@ -157,8 +167,9 @@ static enum sl_login_step conclude(struct sl_login *l)
         break;
     case SL_ACCOUNT_DB_DENIED:
         deny(l, 1044, "42000");
-        snprintf(l->message, sizeof(l->message), "Access denied for user '%s'@'%s' to database '%.*s'",
-                 c->account->user, c->account->host, (int)c->database.len, (const char *)c->database.data);
+        snprintf(l->message, sizeof(l->message),
+                 "Access denied for user '%s'@'%s' to database '%.*s'", c->account->user,
+                 c->account->host, (int)c->database.len, (const char *)c->database.data);
         break;
     case SL_ACCOUNT_UNKNOWN:
     case SL_ACCOUNT_ROOT_REFUSED:
@@ -211,7 +222,8 @@ enum sl_login_step sl_login_start(struct sl_login *l, const struct sl_login_conf
     if (!is_native && !config->has_plugin_auth) {
         deny(l, 1251, "08004");
         snprintf(l->message, sizeof(l->message),
-                 "Client does not support authentication protocol requested by server; consider upgrading MariaDB "
+                 "Client does not support authentication protocol requested by server; consider "
+                 "upgrading MariaDB "
                  "client");
         return SL_LOGIN_DENIED;
     }

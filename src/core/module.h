@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a module is: a const descriptor with a name users know, settings rows, counters and operations. The daemon holds
- * the one list of them (src/daemon/modules.c); nothing registers itself.
+ * What a module is: a const descriptor with a name users know, settings rows, counters and
+ * operations. The daemon holds the one list of them (src/daemon/modules.c); nothing registers
+ * itself.
  */
 #ifndef SL_CORE_MODULE_H
 #define SL_CORE_MODULE_H
@@ -22,7 +23,12 @@ struct sl_reply;
 struct sl_worker;
 struct sl_monitor;
 
-enum sl_module_kind { SL_MODULE_ROUTER, SL_MODULE_MONITOR, SL_MODULE_FILTER, SL_MODULE_AUTH };
+enum sl_module_kind {
+    SL_MODULE_ROUTER,
+    SL_MODULE_MONITOR,
+    SL_MODULE_FILTER,
+    SL_MODULE_AUTH
+};
 
 /* A router of statements. Session callbacks run on the session's worker. */
 struct sl_router_ops {
@@ -32,35 +38,43 @@ struct sl_router_ops {
     /* For GET /services: fields of router_diagnostics. Any thread. */
     void (*diagnostics)(const struct sl_service *service, struct sl_diag *out);
 
-    /* Bytes only: the router takes the accepted socket and never comes to the functions below (router=tcp). */
-    void (*accept)(struct sl_service *service, struct sl_worker *worker, int fd, const struct sockaddr_storage *peer,
-                   const struct sockaddr_storage *local);
+    /* Bytes only: the router takes the accepted socket and never comes to the functions below
+     * (router=tcp). */
+    void (*accept)(struct sl_service *service, struct sl_worker *worker, int fd,
+                   const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 
-    /* ... and ends what it has on this worker: the loop has stopped, two more turns follow. On the worker's thread. May be NULL. */
+    /* ... and ends what it has on this worker: the loop has stopped, two more turns follow. On
+     * the worker's thread. May be NULL. */
     void (*worker_end)(struct sl_service *service, struct sl_worker *worker);
 
-    /* Some server's status changed: for routers that keep their own list of connections. On the worker's thread. May be NULL. */
+    /* Some server's status changed: for routers that keep their own list of connections. On the
+     * worker's thread. May be NULL. */
     void (*on_worker_topology)(struct sl_service *service, struct sl_worker *worker);
 
-    /* The client is authenticated. SL_OK: the session lives; else it is refused with the error text. */
+    /* The client is authenticated. SL_OK: the session lives; else it is refused with the error
+     * text. */
     int (*session_open)(struct sl_session *s, struct sl_err *err);
     void (*session_close)(struct sl_session *s);
     /* A command of the client; see core/session.h for the contract. */
     void (*on_request)(struct sl_session *s, struct sl_request *rq);
     /* A reply is complete (state DONE) on a backend; `forwarded` says whether the client got it. */
-    void (*on_reply)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply, uint8_t purpose);
-    /* A server answered the client's command with an ERR and nothing of the reply has been forwarded yet. True: the router
-     * deals with it (retries elsewhere, treats the connection as lost); the client does not get it. May be NULL. */
+    void (*on_reply)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply,
+                     uint8_t purpose);
+    /* A server answered the client's command with an ERR and nothing of the reply has been
+     * forwarded yet. True: the router deals with it (retries elsewhere, treats the connection as
+     * lost); the client does not get it. May be NULL. */
     bool (*on_error)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply);
     /* A backend is authenticated and can take commands. */
     void (*on_backend_ready)(struct sl_session *s, struct sl_backend *b);
-    /* A backend connection is gone (refused, reset, killed, protocol error); it is closing already. */
+    /* A backend connection is gone (refused, reset, killed, protocol error); it is closing
+     * already. */
     void (*on_backend_lost)(struct sl_session *s, struct sl_backend *b, const char *why);
     /* Some server's status changed (roles moved, went down, maintenance). */
     void (*on_topology)(struct sl_session *s);
     /* About once a second: deadlines of held statements. May be NULL. */
     void (*on_sweep)(struct sl_session *s, uint64_t now_ms);
-    /* Why the session is locked to the primary, or NULL; bytes it keeps. For the session inspector. May be NULL. */
+    /* Why the session is locked to the primary, or NULL; bytes it keeps. For the session
+     * inspector. May be NULL. */
     const char *(*why_primary)(const struct sl_session *s);
     size_t (*memory)(const struct sl_session *s, uint64_t *ret_history_length);
 };
@@ -68,13 +82,16 @@ struct sl_router_ops {
 struct sl_monitor_ops {
     int (*instance_new)(struct sl_monitor *m, void **ret_instance, struct sl_err *err);
     void (*instance_free)(void *instance);
-    /* One tick on the monitor's thread: observations of all servers are in; decide, act, publish. */
+    /* One tick on the monitor's thread: observations of all servers are in; decide, act,
+     * publish. */
     void (*tick)(struct sl_monitor *m, void *instance, uint64_t now_ms);
     /* A probe on a server's own thread: fills the module's observation of this server. */
     void (*probe)(struct sl_monitor *m, void *instance, unsigned server_index);
     void (*diagnostics)(struct sl_monitor *m, void *instance, struct sl_diag *out);
-    /* May the admin set these bits on the server? SL_ESTATE with text when not. Optional. Admin thread. */
-    int (*admin_check)(struct sl_monitor *m, void *instance, unsigned server_index, uint32_t set, struct sl_err *err);
+    /* May the admin set these bits on the server? SL_ESTATE with text when not. Optional. Admin
+     * thread. */
+    int (*admin_check)(struct sl_monitor *m, void *instance, unsigned server_index, uint32_t set,
+                       struct sl_err *err);
 };
 
 struct sl_module {

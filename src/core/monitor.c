@@ -5,17 +5,22 @@
  *      monitor thread                       probe thread i (one per server)
  *      round N: wanted = N for all idle --> ops->probe (blocks on its own server)
  *      wait: all done, or deadline      <-- done = N
- *      wishes, ops->tick, publish           a thread that is still busy is left alone; its answer is dropped
- *      log, journal, on_change              as stale, since `answered` was fixed when the wait ended
+ *      wishes, ops->tick, publish           a thread that is still busy is left alone; its
+ *                                           answer is dropped
+ *      log, journal, on_change              as stale, since `answered` was fixed when the wait
+ *                                           ended
  *      sleep until interval or request
  *
  * Invariants:
- *   M1  `lock` guards the fields marked so; it is never held while a server, a file or a module is waited for.
- *   M2  a module reads its observation of server i only when answered[i]: then the probe thread has finished
- *       writing it (handed over under `lock`) and does not start again before the next round.
- *   M3  roles are published in two passes: what is lost first, then what is gained; never two Masters at a time.
- *   M4  a server that does not answer delays a round at most once by its deadline; later rounds give it
- *       SLOW_GRACE_MS only, until a probe of it has ended.
+ *   M1  `lock` guards the fields marked so; it is never held while a server, a file or a module is
+ *       waited for.
+ *   M2  a module reads its observation of server i only when answered[i]: then the probe thread has
+ *       finished writing it (handed over under `lock`) and does not start again before the next
+ *       round.
+ *   M3  roles are published in two passes: what is lost first, then what is gained; never two
+ *       Masters at a time.
+ *   M4  a server that does not answer delays a round at most once by its deadline; later rounds
+ *       give it SLOW_GRACE_MS only, until a probe of it has ended.
  */
 #include "core/monitor.h"
 
@@ -35,20 +40,23 @@
 #include "core/journal.h"
 
 enum {
-    MIN_PAUSE_MS = 100,          /* between the end of a tick and the start of the next */
-    SLOW_GRACE_MS = 100,         /* for servers that did not answer the last time */
-    SLOW_PROBE_MS = 500,         /* a failure that took longer than this counts as "does not answer" */
+    MIN_PAUSE_MS = 100,  /* between the end of a tick and the start of the next */
+    SLOW_GRACE_MS = 100, /* for servers that did not answer the last time */
+    /* a failure that took longer than this counts as "does not answer" */
+    SLOW_PROBE_MS = 500,
     ADMIN_WAIT_MS = 10000,
-    JOURNAL_PERIOD_MS = 300000   /* written at least so often */
+    JOURNAL_PERIOD_MS = 300000 /* written at least so often */
 };
 
-/* What the monitor may set and clear; Maintenance and Draining belong to the admin, NEED_DNS to the core. */
+/* What the monitor may set and clear; Maintenance and Draining belong to the admin, NEED_DNS to
+ * the core. */
 #define MONITOR_BITS                                                                               \
     ((uint32_t)(SL_SERVER_RUNNING | SL_SERVER_AUTH_ERROR | SL_SERVER_MASTER | SL_SERVER_SLAVE |    \
                 SL_SERVER_JOINED | SL_SERVER_RELAY | SL_SERVER_BLR | SL_SERVER_DISK_FULL))
 #define ADMIN_BITS ((uint32_t)(SL_SERVER_MAINT | SL_SERVER_DRAINING))
 #define ROLE_BITS                                                                                  \
-    ((uint32_t)(SL_SERVER_MASTER | SL_SERVER_SLAVE | SL_SERVER_JOINED | SL_SERVER_RELAY | SL_SERVER_BLR))
+    ((uint32_t)(SL_SERVER_MASTER | SL_SERVER_SLAVE | SL_SERVER_JOINED | SL_SERVER_RELAY |          \
+                SL_SERVER_BLR))
 /* A difference in one of these is a state change. */
 #define EVENT_BITS (ROLE_BITS | (uint32_t)(SL_SERVER_RUNNING | SL_SERVER_MAINT))
 
@@ -61,15 +69,15 @@ struct probe {
 
     /* owned by the probe thread while it is busy, by the monitor thread while answered[] */
     struct sl_dbc *dbc;
-    bool has_failed;    /* in this run: no connection, or it broke */
+    bool has_failed; /* in this run: no connection, or it broke */
     bool auth_error;
-    struct sl_err err;  /* why it could not connect; rc SL_OK = it could */
+    struct sl_err err; /* why it could not connect; rc SL_OK = it could */
 
     /* under m->lock */
     pthread_cond_t wake;
-    uint64_t wanted;    /* the round it was last asked for */
-    uint64_t done;      /* the round it last finished */
-    bool is_slow;       /* M4 */
+    uint64_t wanted; /* the round it was last asked for */
+    uint64_t done;   /* the round it last finished */
+    bool is_slow;    /* M4 */
     uint64_t run_started_ms;
     bool has_wish;
     uint32_t wish_set, wish_clear;
@@ -78,7 +86,7 @@ struct probe {
     bool answered;
     bool is_published;
     uint32_t role_bits;
-    uint32_t last_status;   /* at the end of the last tick */
+    uint32_t last_status; /* at the end of the last tick */
     struct sl_server_info info;
     char why[256];
 };
@@ -96,21 +104,21 @@ struct sl_monitor {
 
     struct probe *probes;
     unsigned count;
-    const char **names;       /* for the journal */
-    uint32_t *words;          /* scratch for the journal */
+    const char **names; /* for the journal */
+    uint32_t *words;    /* scratch for the journal */
 
-    pthread_mutex_t lock;     /* M1 */
-    pthread_cond_t changed;   /* a probe ended, a tick is wanted, a tick ended, stop */
-    uint64_t round;           /* started last; under lock */
-    uint64_t finished_round;  /* evaluated last; under lock */
-    bool is_tick_wanted;      /* under lock */
+    pthread_mutex_t lock;    /* M1 */
+    pthread_cond_t changed;  /* a probe ended, a tick is wanted, a tick ended, stop */
+    uint64_t round;          /* started last; under lock */
+    uint64_t finished_round; /* evaluated last; under lock */
+    bool is_tick_wanted;     /* under lock */
     _Atomic bool is_stopping;
-    int cancel_fd;            /* eventfd: ends what the probes wait for when the monitor stops */
+    int cancel_fd; /* eventfd: ends what the probes wait for when the monitor stops */
     _Atomic bool is_running;
     _Atomic uint64_t ticks;
 
-    pthread_t thread;         /* control thread */
-    pthread_mutex_t control;  /* serialises start and stop */
+    pthread_t thread;            /* control thread */
+    pthread_mutex_t control;     /* serialises start and stop */
     uint64_t journal_written_ms; /* monitor thread */
     bool has_journal_error;      /* reported already */
 };
@@ -119,7 +127,8 @@ struct sl_monitor {
 
 static struct timespec abs_time(uint64_t mono_ms)
 {
-    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000), .tv_nsec = (long)(mono_ms % 1000) * 1000000};
+    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000),
+                             .tv_nsec = (long)(mono_ms % 1000) * 1000000};
 }
 
 static void init_cond(pthread_cond_t *c)
@@ -160,8 +169,8 @@ const char *sl_monitor_event_name(uint32_t old_status, uint32_t new_status)
     const uint32_t main_roles = SL_SERVER_MASTER | SL_SERVER_SLAVE;
     bool was_running = old_status & SL_SERVER_RUNNING;
     bool is_running = new_status & SL_SERVER_RUNNING;
-    if (((old_status ^ new_status) & EVENT_BITS) == 0 || ((old_status | new_status) & SL_SERVER_MAINT) ||
-        (!was_running && !is_running)) {
+    if (((old_status ^ new_status) & EVENT_BITS) == 0 ||
+        ((old_status | new_status) & SL_SERVER_MAINT) || (!was_running && !is_running)) {
         return NULL;
     }
     if (!was_running) {
@@ -202,7 +211,8 @@ struct sl_dbc *sl_monitor_dbc(struct sl_monitor *m, unsigned server_index, struc
     fill_config(p, &config);
     int64_t attempts = SL_MAX(m->settings.backend_connect_attempts, 1);
     int rc = SL_ESTATE;
-    for (int64_t i = 0; i < attempts && rc < 0 && rc != SL_EAUTH && !atomic_load(&m->is_stopping); i++) {
+    for (int64_t i = 0; i < attempts && rc < 0 && rc != SL_EAUTH && !atomic_load(&m->is_stopping);
+         i++) {
         p->err = (struct sl_err)SL_ERR_INIT;
         rc = sl_dbc_connect(&config, &p->dbc, &p->err);
     }
@@ -274,14 +284,16 @@ static uint64_t round_deadline_ms(const struct sl_monitor *m)
     return (uint64_t)SL_MAX(m->settings.backend_connect_timeout, m->settings.backend_read_timeout);
 }
 
-/* When the round may end although some have not answered: the latest time for which somebody is worth waiting. 0: nobody is. */
+/* When the round may end although some have not answered: the latest time for which somebody is
+ * worth waiting. 0: nobody is. */
 static uint64_t wait_until(const struct sl_monitor *m, uint64_t start_ms)
 {
     uint64_t until = 0;
     for (unsigned i = 0; i < m->count; i++) {
         const struct probe *p = &m->probes[i];
         if (p->wanted != p->done) {
-            until = SL_MAX(until, start_ms + (p->is_slow ? (uint64_t)SLOW_GRACE_MS : round_deadline_ms(m)));
+            until = SL_MAX(
+                until, start_ms + (p->is_slow ? (uint64_t)SLOW_GRACE_MS : round_deadline_ms(m)));
         }
     }
     return until;
@@ -303,7 +315,8 @@ static void run_probes(struct sl_monitor *m)
         }
     }
     uint64_t until;
-    while (!atomic_load(&m->is_stopping) && (until = wait_until(m, start_ms)) > sl_clock_mono_ms()) {
+    while (!atomic_load(&m->is_stopping) &&
+           (until = wait_until(m, start_ms)) > sl_clock_mono_ms()) {
         struct timespec ts = abs_time(until);
         pthread_cond_timedwait(&m->changed, &m->lock, &ts);
     }
@@ -355,18 +368,21 @@ static void server_label(const struct sl_server *s, char *out, size_t size)
     }
 }
 
-/* Why a server cannot be used is said when that is news: at the first tick, when it was running, when its login fails anew. */
+/* Why a server cannot be used is said when that is news: at the first tick, when it was running,
+ * when its login fails anew. */
 static void log_failure(struct sl_monitor *m, struct probe *p, uint32_t new_status)
 {
     bool is_new_auth = (new_status & ~p->last_status) & SL_SERVER_AUTH_ERROR;
-    bool is_news = atomic_load(&m->ticks) == 0 || (p->last_status & SL_SERVER_RUNNING) || is_new_auth;
+    bool is_news =
+        atomic_load(&m->ticks) == 0 || (p->last_status & SL_SERVER_RUNNING) || is_new_auth;
     if ((new_status & SL_SERVER_RUNNING) || !is_news || (new_status & SL_SERVER_MAINT)) {
         return;
     }
     char label[256];
     server_label(p->server, label, sizeof(label));
     if (!p->answered) {
-        sl_log_error("Server %s did not answer within %llu ms", label, (unsigned long long)round_deadline_ms(m));
+        sl_log_error("Server %s did not answer within %llu ms", label,
+                     (unsigned long long)round_deadline_ms(m));
     } else if (p->err.rc < 0) {
         sl_log_error("Monitor was unable to connect to server %s: %s", label, p->err.text);
     }
@@ -379,8 +395,9 @@ static void log_change(struct probe *p, const char *event, uint32_t new_status)
     server_label(p->server, label, sizeof(label));
     sl_status_text(p->last_status, connections, before, sizeof(before));
     sl_status_text(new_status, connections, after, sizeof(after));
-    sl_log_notice("Server changed state: %s: %s%s[%s] -> [%s]%s%s%s", label, event ? event : "", event ? ". " : "",
-                  before, after, p->why[0] ? " (" : "", p->why, p->why[0] ? ")" : "");
+    sl_log_notice("Server changed state: %s: %s%s[%s] -> [%s]%s%s%s", label, event ? event : "",
+                  event ? ". " : "", before, after, p->why[0] ? " (" : "", p->why,
+                  p->why[0] ? ")" : "");
 }
 
 static void store_info(struct probe *p, const char *event)
@@ -404,7 +421,8 @@ static bool note_change(struct sl_monitor *m, struct probe *p)
     uint32_t new_status = sl_server_status(p->server);
     const char *event = sl_monitor_event_name(p->last_status, new_status);
     log_failure(m, p, new_status);
-    if (((p->last_status ^ new_status) & (EVENT_BITS | SL_SERVER_DRAINING | SL_SERVER_AUTH_ERROR)) != 0) {
+    if (((p->last_status ^ new_status) &
+         (EVENT_BITS | SL_SERVER_DRAINING | SL_SERVER_AUTH_ERROR)) != 0) {
         log_change(p, event, new_status);
     }
     store_info(p, event);
@@ -433,7 +451,8 @@ static void write_journal(struct sl_monitor *m)
 
 static bool is_journal_due(const struct sl_monitor *m)
 {
-    uint64_t period_ms = (uint64_t)SL_MIN((int64_t)JOURNAL_PERIOD_MS, m->settings.journal_max_age / 2);
+    uint64_t period_ms =
+        (uint64_t)SL_MIN((int64_t)JOURNAL_PERIOD_MS, m->settings.journal_max_age / 2);
     return sl_clock_mono_ms() - m->journal_written_ms >= period_ms;
 }
 
@@ -463,7 +482,8 @@ static void evaluate(struct sl_monitor *m)
         write_journal(m);
     }
     if (has_lost) {
-        sl_monitor_request_tick(m); /* others react to the loss: do not wait a whole interval to see how */
+        /* others react to the loss: do not wait a whole interval to see how */
+        sl_monitor_request_tick(m);
     }
 }
 
@@ -510,7 +530,8 @@ bool sl_monitor_probe_answered(const struct sl_monitor *m, unsigned server_index
     return m->probes[server_index].answered;
 }
 
-void sl_monitor_publish(struct sl_monitor *m, unsigned server_index, uint32_t role_bits, const struct sl_server_info *info)
+void sl_monitor_publish(struct sl_monitor *m, unsigned server_index, uint32_t role_bits,
+                        const struct sl_server_info *info)
 {
     sl_assert(server_index < m->count);
     sl_assert((role_bits & ~MONITOR_BITS) == 0);
@@ -552,7 +573,8 @@ static int wait_round(struct sl_monitor *m, uint64_t target, uint32_t timeout_ms
     m->is_tick_wanted = true;
     pthread_cond_broadcast(&m->changed);
     int rc = 0;
-    while (m->finished_round < target && atomic_load(&m->is_running) && !atomic_load(&m->is_stopping) && rc == 0) {
+    while (m->finished_round < target && atomic_load(&m->is_running) &&
+           !atomic_load(&m->is_stopping) && rc == 0) {
         rc = pthread_cond_timedwait(&m->changed, &m->lock, &ts);
     }
     if (m->finished_round >= target) {
@@ -579,36 +601,44 @@ static int find_probe(const struct sl_monitor *m, const struct sl_server *s)
     return SL_ENOENT;
 }
 
-static int wish(struct sl_monitor *m, struct probe *p, uint32_t set, uint32_t clear, struct sl_err *err)
+static int wish(struct sl_monitor *m, struct probe *p, uint32_t set, uint32_t clear,
+                struct sl_err *err)
 {
     pthread_mutex_lock(&m->lock);
     if (p->has_wish) {
-        sl_log_warning("The earlier request to change server '%s' was not carried out yet and is replaced", p->server->name);
+        sl_log_warning(
+            "The earlier request to change server '%s' was not carried out yet and is replaced",
+            p->server->name);
     }
     p->has_wish = true;
     p->wish_set = set;
     p->wish_clear = clear;
-    /* A round that is under way has not applied its wishes yet if it is not evaluated; the one after it surely does. */
+    /* A round that is under way has not applied its wishes yet if it is not evaluated; the one
+     * after it surely does. */
     int rc = wait_round(m, m->round + 1, ADMIN_WAIT_MS);
     pthread_mutex_unlock(&m->lock);
     if (rc < 0) {
-        sl_err_set(err, rc, "monitor '%s' did not carry out the change of server '%s' within %d s", m->name,
-                   p->server->name, ADMIN_WAIT_MS / 1000);
+        sl_err_set(err, rc, "monitor '%s' did not carry out the change of server '%s' within %d s",
+                   m->name, p->server->name, ADMIN_WAIT_MS / 1000);
     }
     return rc;
 }
 
-int sl_monitor_admin_set(struct sl_monitor *m, struct sl_server *s, uint32_t set, uint32_t clear, struct sl_err *err)
+int sl_monitor_admin_set(struct sl_monitor *m, struct sl_server *s, uint32_t set, uint32_t clear,
+                         struct sl_err *err)
 {
     int i = find_probe(m, s);
     if (i < 0) {
         return sl_err_set(err, SL_ENOENT, "server '%s' is not monitored by '%s'", s->name, m->name);
     }
     if ((set | clear) & ~ADMIN_BITS) {
-        return sl_err_set(err, SL_ESTATE,
-                          "server '%s' is monitored: only Maintenance and Draining can be set or cleared by hand", s->name);
+        return sl_err_set(
+            err, SL_ESTATE,
+            "server '%s' is monitored: only Maintenance and Draining can be set or cleared by hand",
+            s->name);
     }
-    int rc = set && m->ops->admin_check ? m->ops->admin_check(m, m->instance, (unsigned)i, set, err) : SL_OK;
+    int rc = set && m->ops->admin_check ? m->ops->admin_check(m, m->instance, (unsigned)i, set, err)
+                                        : SL_OK;
     if (rc < 0) {
         return rc;
     }
@@ -653,10 +683,13 @@ static int copy_config(struct sl_monitor *m, const struct sl_monitor_config *con
         m->names[i] = p->server->name;
     }
     int rc = sl_settings_copy(&sl_settings_monitor, &m->settings, config->settings);
-    return rc < 0 ? rc : sl_settings_copy(m->module->settings, m->module_settings, config->module_settings);
+    return rc < 0
+               ? rc
+               : sl_settings_copy(m->module->settings, m->module_settings, config->module_settings);
 }
 
-int sl_monitor_new(const struct sl_monitor_config *config, struct sl_monitor **ret, struct sl_err *err)
+int sl_monitor_new(const struct sl_monitor_config *config, struct sl_monitor **ret,
+                   struct sl_err *err)
 {
     sl_assert(config->module->kind == SL_MODULE_MONITOR);
     struct sl_monitor *m = sl_calloc(1, sizeof(*m));
@@ -696,7 +729,8 @@ static void use_journal(struct sl_monitor *m)
     m->load_journal = false; /* a later start goes on from the status words */
     struct sl_journal j = {m->journal_path, m->module->name, m->names, m->count};
     struct sl_err err = SL_ERR_INIT;
-    int rc = sl_journal_read(&j, m->words, sl_clock_wall_s(), m->settings.journal_max_age / 1000, &err);
+    int rc =
+        sl_journal_read(&j, m->words, sl_clock_wall_s(), m->settings.journal_max_age / 1000, &err);
     if (rc == SL_ENOENT) {
         return;
     }

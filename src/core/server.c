@@ -2,11 +2,13 @@
 /*
  * Servers: identity, status word, what the monitor learnt, counters.
  *
- * The status word and the copies of lag and ping are atomics; `info` and `address` are guarded by info_lock, which is
- * held for copies only. Everything else is immutable after sl_server_new. The words and their order in the state
- * text are MaxScale's (server documentation page), because scripts compare them literally.
+ * The status word and the copies of lag and ping are atomics; `info` and `address` are guarded by
+ * info_lock, which is held for copies only. Everything else is immutable after sl_server_new. The
+ * words and their order in the state text are MaxScale's (server documentation page), because
+ * scripts compare them literally.
  *
- * Invariants: counters[i] is written by worker i alone. A status word is only ever changed in one atomic step.
+ * Invariants: counters[i] is written by worker i alone. A status word is only ever changed in one
+ * atomic step.
  */
 #include "core/server.h"
 
@@ -199,7 +201,8 @@ int sl_server_new(const char *name, const struct sl_server_settings *settings, u
     init_info(&s->info);
     atomic_init(&s->lag_s, SL_SERVER_LAG_UNKNOWN);
 
-    /* One cache line set per worker: plain calloc does not promise the alignment the type asks for. */
+    /* One cache line set per worker: plain calloc does not promise the alignment the type asks
+     * for. */
     size_t size = s->worker_count * sizeof(struct sl_server_counters);
     void *counters = aligned_alloc(_Alignof(struct sl_server_counters), size);
     if (counters) {

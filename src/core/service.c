@@ -27,7 +27,8 @@ uint32_t sl_service_connections(const struct sl_service *s)
     return atomic_load_explicit(&s->connection_total, memory_order_relaxed);
 }
 
-/* Version of the lowest server that has been seen, so that no client expects more than a backend can do. */
+/* Version of the lowest server that has been seen, so that no client expects more than a backend
+ * can do. */
 static bool lowest_version(struct sl_service *s, char *out, size_t size)
 {
     uint32_t lowest = 0;
@@ -128,9 +129,11 @@ static void parse_item(void *arg, const char *item)
     } else if (parse_network(item, &n->list[n->count])) {
         n->count++;
     } else {
-        p->rc = sl_err_set(p->err, SL_EINVAL,
-                           "proxy_protocol_networks: '%s' is not an IP address, a network (IP/bits), '*' or "
-                           "'localhost'", item);
+        p->rc = sl_err_set(
+            p->err, SL_EINVAL,
+            "proxy_protocol_networks: '%s' is not an IP address, a network (IP/bits), '*' or "
+            "'localhost'",
+            item);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A service: a router, the servers it may use, the accounts that may log in, and the counters. Immutable after start
- * except the counters. And the listeners through which clients come.
+ * A service: a router, the servers it may use, the accounts that may log in, and the counters.
+ * Immutable after start except the counters. And the listeners through which clients come.
  */
 #ifndef SL_CORE_SERVICE_H
 #define SL_CORE_SERVICE_H
@@ -53,14 +53,14 @@ struct sl_service {
     struct sl_core *core;
     char *name;
     const struct sl_module *router;
-    const struct sl_router_ops *ops; /* router->ops */
-    void *instance;                  /* of the router */
+    const struct sl_router_ops *ops;     /* router->ops */
+    void *instance;                      /* of the router */
     struct sl_service_settings settings; /* deep copy */
     void *router_settings;               /* deep copy; the router's struct */
-    struct sl_server **servers;      /* borrowed, configuration order */
+    struct sl_server **servers;          /* borrowed, configuration order */
     unsigned server_count;
-    char *cluster;                   /* name of the monitor given as cluster=, or NULL */
-    struct sl_account_manager *accounts; /* NULL for routers without a login (tcp) */
+    char *cluster;                        /* name of the monitor given as cluster=, or NULL */
+    struct sl_account_manager *accounts;  /* NULL for routers without a login (tcp) */
     struct sl_service_counters *counters; /* [worker_count] */
     unsigned worker_count;
     _Atomic uint32_t connection_total; /* client sessions now, all workers: for max_connections */
@@ -74,11 +74,12 @@ struct sl_listener {
     struct sl_service *service;
     struct sl_listener_settings settings; /* deep copy */
     struct sl_listener_socket *socket;
-    struct sl_tls_context *tls;           /* NULL without TLS */
-    struct sl_user_mapping *mapping;      /* NULL without */
-    char **init_sql;                      /* connection_init_sql_file, NULL-terminated; NULL without */
+    struct sl_tls_context *tls;      /* NULL without TLS */
+    struct sl_user_mapping *mapping; /* NULL without */
+    /* connection_init_sql_file, NULL-terminated; NULL without */
+    char **init_sql;
     struct sl_proxy_networks *proxy_networks; /* NULL: no PROXY headers accepted */
-    struct gate *gates;                   /* core.c: what the accept callback of each worker gets */
+    struct gate *gates; /* core.c: what the accept callback of each worker gets */
     bool match_host;
     bool skip_authentication;
     unsigned lower_case_table_names;
@@ -98,7 +99,8 @@ void sl_service_version_text(struct sl_service *s, char *out, size_t size);
 /* Networks from which a PROXY header is believed (proxy_protocol_networks). */
 struct sl_proxy_networks;
 int sl_proxy_networks_parse(const char *text, struct sl_proxy_networks **ret, struct sl_err *err);
-bool sl_proxy_networks_match(const struct sl_proxy_networks *n, const struct sockaddr_storage *peer);
+bool sl_proxy_networks_match(const struct sl_proxy_networks *n,
+                             const struct sockaddr_storage *peer);
 void sl_proxy_networks_free(struct sl_proxy_networks *n);
 
 #endif

@@ -2,9 +2,11 @@
 /*
  * The client's side of a session: accepting, framing commands, passing long ones on, closing.
  *
- * Invariants: S1 busy: exactly one command of the client is unanswered; its reply is expected from a backend, or the router has begun it.
+ * Invariants: S1 busy: exactly one command of the client is unanswered; its reply is expected from
+ * a backend, or the router has begun it.
  *             S2 held: the command is still in the client connection's input, which is paused.
- *             S3 the session is freed only when the client connection and all backends are released (live_conns == 0).
+ *             S3 the session is freed only when the client connection and all backends are released
+ *                (live_conns == 0).
  */
 #include "core/session.h"
 
@@ -91,8 +93,7 @@ static void count_client(struct sl_session *s)
     sl_count(&c->total_connections, 1);
     uint32_t now = atomic_fetch_add(&s->service->connection_total, 1) + 1;
     uint32_t peak = atomic_load_explicit(&s->service->connection_peak, memory_order_relaxed);
-    while (now > peak &&
-           !atomic_compare_exchange_weak(&s->service->connection_peak, &peak, now)) {
+    while (now > peak && !atomic_compare_exchange_weak(&s->service->connection_peak, &peak, now)) {
     }
 }
 
@@ -114,7 +115,8 @@ static void free_session(struct sl_session *s)
         uncount_client(s);
     }
     if (s->router && s->ops->session_close) {
-        s->ops->session_close(s); /* not before: the router may be on the stack while its session closes */
+        /* not before: the router may be on the stack while its session closes */
+        s->ops->session_close(s);
     }
     sl_session_login_clear(s);
     clear_credentials(&s->credentials);
@@ -198,7 +200,8 @@ static void refuse_early(int fd, uint16_t code, const char *text)
 {
     struct sl_buf out = SL_BUF_INIT;
     if (sl_packet_build_err(&out, 0, code, "", "%s", text) == SL_OK) {
-        ssize_t n = send(fd, sl_buf_slice(&out).data, sl_buf_len(&out), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(fd, sl_buf_slice(&out).data, sl_buf_len(&out), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)n; /* best effort: the client is sent away anyway */
     }
     sl_buf_free(&out);
@@ -216,7 +219,8 @@ static bool is_refused_early(struct sl_listener *l, struct sl_worker *w, int fd,
     if (sl_auth_block_is_blocked(w, peer)) {
         char host[64], text[160];
         sl_address_text(peer, host, sizeof host);
-        snprintf(text, sizeof text, "Host '%s' is blocked because of many failed logins; wait a minute", host);
+        snprintf(text, sizeof text,
+                 "Host '%s' is blocked because of many failed logins; wait a minute", host);
         refuse_early(fd, SL_ER_HOST_IS_BLOCKED, text);
         return true;
     }
@@ -262,11 +266,11 @@ static void write_client(struct sl_session *s, struct sl_buf *packet, int rc)
     sl_buf_free(packet);
 }
 
-static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
-                          va_list args) __attribute__((format(printf, 4, 0)));
+static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate,
+                          const char *fmt, va_list args) __attribute__((format(printf, 4, 0)));
 
-static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
-                          va_list args)
+static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate,
+                          const char *fmt, va_list args)
 {
     if (s->step == SL_SESSION_GHOST || !sl_command_has_reply(s->command)) {
         return;
@@ -296,14 +300,16 @@ void sl_session_answer_ok(struct sl_session *s)
     sl_session_command_done(s);
 }
 
-void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
+void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
+                     ...)
 {
     char text[256];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    /* An idle client gets none: it is not waiting for a packet and would take it for the next answer. */
+    /* An idle client gets none: it is not waiting for a packet and would take it for the next
+     * answer. */
     if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) && !s->is_mid_packet) {
         if (s->held) {
             s->next_seq = 1;
@@ -322,7 +328,8 @@ void sl_session_command_done(struct sl_session *s)
     s->busy = false;
     s->is_mid_packet = false;
     s->prepare_id = 0;
-    s->active_ms = sl_loop_now_ms(s->worker->loop); /* idle from now on, not since the command came */
+    /* idle from now on, not since the command came */
+    s->active_ms = sl_loop_now_ms(s->worker->loop);
     sl_free(s->pending_db);
     s->pending_db = NULL;
     if (s->step == SL_SESSION_READY && !s->held && sl_conn_is_paused(&s->client)) {
@@ -356,7 +363,8 @@ bool sl_session_want_whole(struct sl_session *s)
     return s->wants_whole;
 }
 
-/* May the command be routed before all its bytes are here? Only those whose target does not depend on their end. */
+/* May the command be routed before all its bytes are here? Only those whose target does not
+ * depend on their end. */
 static bool is_streamable(uint8_t command)
 {
     return command == SL_COM_STMT_EXECUTE || command == SL_COM_STMT_BULK_EXECUTE ||
@@ -378,7 +386,8 @@ static bool refuse_packet(struct sl_session *s, const uint8_t *data, uint32_t pa
     if (sl_packet_seq(data) != 0) {
         s->next_seq = 0;
         s->command = SL_COM_QUERY;
-        sl_session_answer_error(s, SL_ER_NET_PACKETS_OUT_OF_ORDER, NULL, "Got packets out of order");
+        sl_session_answer_error(s, SL_ER_NET_PACKETS_OUT_OF_ORDER, NULL,
+                                "Got packets out of order");
         sl_session_close(s, "packets out of order");
         return true;
     }
@@ -413,7 +422,8 @@ static void route(struct sl_session *s, struct sl_request *rq)
     s->is_routing = false;
 }
 
-/* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or it is held. */
+/* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or
+ * it is held. */
 static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
 {
     if (len < SL_PACKET_HEADER) {
@@ -468,7 +478,8 @@ static void pass_on(struct sl_session *s, const uint8_t *data, size_t len)
     }
 }
 
-/* The rest of a long command, or of a LOCAL INFILE: packets go on to the backend that has the beginning. */
+/* The rest of a long command, or of a LOCAL INFILE: packets go on to the backend that has the
+ * beginning. */
 static size_t stream(struct sl_session *s, const uint8_t *data, size_t len)
 {
     if (s->stream_left == 0) {
@@ -614,7 +625,8 @@ static bool is_client_stuck(struct sl_session *s, uint64_t now_ms)
     return now_ms - s->stuck_since_ms > (uint64_t)limit;
 }
 
-/* COM_PING on connections that rest while the client is about, so that the servers' wait_timeout does not cut them. */
+/* COM_PING on connections that rest while the client is about, so that the servers' wait_timeout
+ * does not cut them. */
 static void keep_alive(struct sl_session *s, uint64_t now_ms)
 {
     static const uint8_t ping[] = {1, 0, 0, 0, SL_COM_PING};
@@ -623,7 +635,8 @@ static void keep_alive(struct sl_session *s, uint64_t now_ms)
     if (interval <= 0) {
         return;
     }
-    if (!cfg->force_connection_keepalive && !s->busy && now_ms - s->active_ms > (uint64_t)interval) {
+    if (!cfg->force_connection_keepalive && !s->busy &&
+        now_ms - s->active_ms > (uint64_t)interval) {
         return;
     }
     for (unsigned i = 0; i < s->backend_count; i++) {

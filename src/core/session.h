@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session: one client connection, its protocol state, and its connections to servers. Born and dying on one worker.
+ * A session: one client connection, its protocol state, and its connections to servers. Born and
+ * dying on one worker.
  *
  *      client bytes                                                   server bytes
- *   ---------------> session.c: frames commands ---> router.on_request ---> backend.c ------------->
- *   <--------------- session_reply.c: tracks and forwards replies <-------- backend.c <-------------
+ *   ---------------> session.c: frames commands ---> router.on_request ---> backend.c
+ *   ------------->
+ *   <--------------- session_reply.c: tracks and forwards replies <-------- backend.c
+ *   <-------------
  *
- * One command of the client is in progress at a time (`busy`); pipelined ones wait in the client connection's input.
+ * One command of the client is in progress at a time (`busy`); pipelined ones wait in the client
+ * connection's input.
  *
- * Contract with the router: on_request gets each command that the session does not answer itself and does exactly one of
- *   - sl_backend_send(.., SL_PURPOSE_CLIENT, ..) to one backend (and SL_PURPOSE_IGNORE to others), which makes the session busy
- *     until the reply has gone to the client; for a command without reply nothing becomes busy;
+ * Contract with the router: on_request gets each command that the session does not answer itself
+ * and does exactly one of
+ *   - sl_backend_send(.., SL_PURPOSE_CLIENT, ..) to one backend (and SL_PURPOSE_IGNORE to others),
+ *     which makes the session busy until the reply has gone to the client; for a command without
+ *     reply nothing becomes busy;
  *   - sl_session_answer_error() / sl_session_answer_ok();
- *   - sl_session_hold(): it cannot be routed now; the same command is presented again after sl_session_unhold();
+ *   - sl_session_hold(): it cannot be routed now; the same command is presented again after
+ *     sl_session_unhold();
  *   - sl_session_close().
- * A command whose bytes are not all there (rq->is_whole false) may go to one backend only; the session passes the rest on to it.
+ * A command whose bytes are not all there (rq->is_whole false) may go to one backend only; the
+ * session passes the rest on to it.
  */
 #ifndef SL_CORE_SESSION_H
 #define SL_CORE_SESSION_H
@@ -37,129 +45,141 @@ enum sl_session_step {
     SL_SESSION_PROXY_HEADER, /* waiting for a PROXY header */
     SL_SESSION_GREETED,      /* waiting for SSLRequest or HandshakeResponse */
     SL_SESSION_SECURING,
-    SL_SESSION_LOGIN,        /* password exchange, maybe waiting for an account reload */
-    SL_SESSION_READY,        /* commands */
-    SL_SESSION_CHANGE_USER,  /* COM_CHANGE_USER dialogue */
-    SL_SESSION_GHOST,        /* no client: a helper that kills statements on servers */
+    SL_SESSION_LOGIN,       /* password exchange, maybe waiting for an account reload */
+    SL_SESSION_READY,       /* commands */
+    SL_SESSION_CHANGE_USER, /* COM_CHANGE_USER dialogue */
+    SL_SESSION_GHOST,       /* no client: a helper that kills statements on servers */
     SL_SESSION_CLOSING
 };
 
 struct sl_request {
-    const uint8_t *data;   /* from the packet header on */
-    size_t len;            /* bytes that are there */
-    uint32_t payload_len;  /* of the first packet */
+    const uint8_t *data;  /* from the packet header on */
+    size_t len;           /* bytes that are there */
+    uint32_t payload_len; /* of the first packet */
     uint8_t command;
-    bool is_whole;         /* all of the logical command is in data */
+    bool is_whole; /* all of the logical command is in data */
 };
 
 /* What is needed to log in to servers as this client. */
 struct sl_credentials {
-    char *user;              /* on the servers (after user mapping) */
-    uint8_t h1[20];          /* SHA1(password); wiped */
+    char *user;     /* on the servers (after user mapping) */
+    uint8_t h1[20]; /* SHA1(password); wiped */
     bool has_password;
-    char *mapped_password;   /* plain, from a user mapping: for ed25519 accounts; NULL otherwise; wiped */
+    /* plain, from a user mapping: for ed25519 accounts; NULL otherwise; wiped */
+    char *mapped_password;
 };
 
 struct sl_session {
     struct sl_conn client;
-    struct sl_list node;              /* worker->sessions */
+    struct sl_list node; /* worker->sessions */
     struct sl_worker *worker;
     struct sl_service *service;
-    struct sl_listener *listener;     /* NULL for ghosts */
-    const struct sl_router_ops *ops;  /* service->ops, or a ghost's own */
-    void *router;                     /* the router's session */
+    struct sl_listener *listener;    /* NULL for ghosts */
+    const struct sl_router_ops *ops; /* service->ops, or a ghost's own */
+    void *router;                    /* the router's session */
     uint64_t id;
     uint8_t step;
-    bool busy;                        /* a command is in progress */
-    bool held;                        /* the router could not route the command in the client's input */
-    bool is_streaming;                /* the rest of the current command goes to stream_to */
-    bool is_infile;                   /* client packets are a LOCAL INFILE */
-    bool multi_statements;            /* COM_SET_OPTION or capability */
+    bool busy; /* a command is in progress */
+    /* the router could not route the command in the client's input */
+    bool held;
+    bool is_streaming;     /* the rest of the current command goes to stream_to */
+    bool is_infile;        /* client packets are a LOCAL INFILE */
+    bool multi_statements; /* COM_SET_OPTION or capability */
     bool is_killed;
-    bool is_mid_packet;               /* the client has got only part of a packet: no ERR can be sent */
-    bool is_routing;                  /* inside ops->on_request: the client waits for an answer */
-    bool wants_whole;                 /* the router needs all of the command's packet before it can route it */
-    bool allows_infile;               /* the command in progress may ask for a local file */
-    uint8_t command;                  /* in progress or last */
-    uint8_t next_seq;                 /* sequence number of our next packet to the client */
-    uint8_t sql_mode_bits;            /* enum sl_sql_mode_bits */
-    uint8_t collation;                /* id of the login, low byte */
+    /* the client has got only part of a packet: no ERR can be sent */
+    bool is_mid_packet;
+    bool is_routing; /* inside ops->on_request: the client waits for an answer */
+    /* the router needs all of the command's packet before it can route it */
+    bool wants_whole;
+    bool allows_infile;    /* the command in progress may ask for a local file */
+    uint8_t command;       /* in progress or last */
+    uint8_t next_seq;      /* sequence number of our next packet to the client */
+    uint8_t sql_mode_bits; /* enum sl_sql_mode_bits */
+    uint8_t collation;     /* id of the login, low byte */
     uint16_t change_user_fails;
-    uint64_t capabilities;            /* negotiated with the client */
+    uint64_t capabilities; /* negotiated with the client */
     uint32_t client_max_packet;
-    uint32_t stream_left;             /* payload bytes of the current packet still to come */
-    bool stream_more;                 /* ... and another packet of the same command follows */
-    struct sl_backend *stream_to;     /* NULL: the rest is dropped */
+    uint32_t stream_left;         /* payload bytes of the current packet still to come */
+    bool stream_more;             /* ... and another packet of the same command follows */
+    struct sl_backend *stream_to; /* NULL: the rest is dropped */
     struct sl_trx trx;
     struct sl_credentials credentials;
-    char *client_user;                /* as the client called itself */
-    char *db;                         /* current database, NULL = none */
-    char *pending_db;                 /* of a USE or INIT_DB in progress */
-    uint8_t *attributes;              /* connection attributes as received */
+    char *client_user;   /* as the client called itself */
+    char *db;            /* current database, NULL = none */
+    char *pending_db;    /* of a USE or INIT_DB in progress */
+    uint8_t *attributes; /* connection attributes as received */
     uint32_t attributes_len;
     uint8_t scramble[20];
     struct sockaddr_storage peer;
-    struct sl_login_state *login;     /* while logging in */
+    struct sl_login_state *login; /* while logging in */
     int64_t connected_s;
-    uint64_t active_ms;               /* last activity of the client */
+    uint64_t active_ms; /* last activity of the client */
     uint64_t step_since_ms;
-    uint64_t stuck_since_ms;          /* net_write_timeout: output has been this long since then */
+    uint64_t stuck_since_ms; /* net_write_timeout: output has been this long since then */
     size_t stuck_bytes;
     uint64_t bytes_moved;
-    struct sl_list waiting_node;      /* auth: on the worker's list while waiting for accounts */
-    uint32_t live_conns;              /* not yet released: client + backends */
-    uint32_t max_allowed_packet;      /* of the servers; 0 = unknown */
-    uint32_t prepare_id;              /* the router's: put into the PREPARE-OK of the command in progress; 0 = as the server says */
+    struct sl_list waiting_node; /* auth: on the worker's list while waiting for accounts */
+    uint32_t live_conns;         /* not yet released: client + backends */
+    uint32_t max_allowed_packet; /* of the servers; 0 = unknown */
+    /* the router's: put into the PREPARE-OK of the command in progress; 0 = as the server says */
+    uint32_t prepare_id;
     unsigned backend_count;
-    struct sl_backend *backends[];    /* [service->server_count], NULL = not connected */
+    struct sl_backend *backends[]; /* [service->server_count], NULL = not connected */
 };
 
-/* --- for routers ------------------------------------------------------------------------------------------------ */
+/* --- for routers ------------------------------------------------------------------------------ */
 
-/* Ends the client's command with an ERR (or OK). Only while it is in progress and no byte of a reply has gone out. */
-void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Ends the client's command with an ERR (or OK). Only while it is in progress and no byte of a
+ * reply has gone out. */
+void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
+                             const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void sl_session_answer_ok(struct sl_session *s);
 
 /* See the contract above. `unhold` presents the command again at the next turn. */
 void sl_session_hold(struct sl_session *s);
 void sl_session_unhold(struct sl_session *s);
 
-/* Inside on_request, for a command that is not whole: it comes again when all of its packet is here. False: it takes several
- * packets, that is more than will be kept. */
+/* Inside on_request, for a command that is not whole: it comes again when all of its packet is
+ * here. False: it takes several packets, that is more than will be kept. */
 bool sl_session_want_whole(struct sl_session *s);
 
-/* Marks a retained command as in progress although nothing was sent yet (the router waits for a connection and will send its own copy). */
+/* Marks a retained command as in progress although nothing was sent yet (the router waits for a
+ * connection and will send its own copy). */
 void sl_session_begin(struct sl_session *s);
 
-/* Closes client and backends; the session is freed when all are released. `why` goes to the log at info level (NULL: nothing). */
+/* Closes client and backends; the session is freed when all are released. `why` goes to the log
+ * at info level (NULL: nothing). */
 void sl_session_close(struct sl_session *s, const char *why);
 /* The same, after telling the client: an ERR if the protocol allows one now. */
-void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
+                     ...) __attribute__((format(printf, 4, 5)));
 
 struct sl_service_counters *sl_session_counters(struct sl_session *s);
 struct sl_server_counters *sl_backend_counters(struct sl_backend *b);
 
-/* --- within core ------------------------------------------------------------------------------------------------ */
+/* --- within core ------------------------------------------------------------------------------ */
 
 void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
                        const struct sockaddr_storage *peer);
-size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t len); /* session_login.c */
+/* session_login.c */
+size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t len);
 void sl_session_login_start(struct sl_session *s);
 void sl_session_login_secured(struct sl_session *s);
 void sl_session_login_clear(struct sl_session *s);
 /* No name lookup posts to a worker after this. Control thread, at shutdown. */
 void sl_session_login_stop(void);
-bool sl_session_local_command(struct sl_session *s, struct sl_request *rq);          /* session_local.c; true = handled */
+/* session_local.c; true = handled */
+bool sl_session_local_command(struct sl_session *s, struct sl_request *rq);
 void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq);
-size_t sl_session_backend_data(struct sl_backend *b, const uint8_t *data, size_t len); /* session_reply.c */
+/* session_reply.c */
+size_t sl_session_backend_data(struct sl_backend *b, const uint8_t *data, size_t len);
 void sl_session_command_done(struct sl_session *s);
 void sl_session_sweep(struct sl_session *s, uint64_t now_ms);
 void sl_session_conn_released(struct sl_session *s);
 /* A closing session whose peers do not take their last bytes: drops them. */
 void sl_session_abort(struct sl_session *s);
-/* A session without a client for helpers: credentials are copied from `like`. NULL when memory is out. */
+/* A session without a client for helpers: credentials are copied from `like`. NULL when memory
+ * is out. */
 struct sl_session *sl_session_new_ghost(struct sl_session *like, const struct sl_router_ops *ops);
 
 #endif

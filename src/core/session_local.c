@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that the proxy answers itself or has to understand whatever the router: QUIT, KILL, CHANGE_USER,
- * INIT_DB (which database is current), SET_OPTION, binlog dumps, and whether a LOCAL INFILE may be asked for.
+ * Commands that the proxy answers itself or has to understand whatever the router: QUIT, KILL,
+ * CHANGE_USER, INIT_DB (which database is current), SET_OPTION, binlog dumps, and whether a LOCAL
+ * INFILE may be asked for.
  */
 #include <string.h>
 
@@ -13,7 +14,8 @@
 #include "proto/constants.h"
 #include "proto/packet.h"
 
-/* First letter of the statement, lower case; 0 if it starts with something else (a comment, a bracket). */
+/* First letter of the statement, lower case; 0 if it starts with something else (a comment, a
+ * bracket). */
 static char first_letter(const uint8_t *sql, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -49,8 +51,8 @@ static bool query(struct sl_session *s, struct sl_request *rq)
 static void set_pending_db(struct sl_session *s, const struct sl_request *rq)
 {
     sl_free(s->pending_db);
-    s->pending_db = sl_strndup((const char *)rq->data + SL_PACKET_HEADER + 1,
-                               rq->len - SL_PACKET_HEADER - 1);
+    s->pending_db =
+        sl_strndup((const char *)rq->data + SL_PACKET_HEADER + 1, rq->len - SL_PACKET_HEADER - 1);
 }
 
 static bool is_replication_refused(struct sl_session *s)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client logs in: greeting, PROXY header, TLS, handshake response, password exchange; and COM_CHANGE_USER, which is the
- * same exchange again.
+ * The client logs in: greeting, PROXY header, TLS, handshake response, password exchange; and
+ * COM_CHANGE_USER, which is the same exchange again.
  *
- *   greeting sent -> [PROXY header] -> [SSLRequest -> TLS] -> response -> exchange <-> (switch, answer) -> OK | ERR
+ *   greeting sent -> [PROXY header] -> [SSLRequest -> TLS] -> response -> exchange <-> (switch,
+ *   answer) -> OK | ERR
  *                                                               ^  |
  *                                        accounts reloaded, or the client's name resolved
  *
- * The verdict comes from core/accounts (who may) and core/login_auth (password); this file moves the packets. A login that
- * fails is tried once more after the accounts were reloaded, so that a freshly made account works.
+ * The verdict comes from core/accounts (who may) and core/login_auth (password); this file moves
+ * the packets. A login that fails is tried once more after the accounts were reloaded, so that a
+ * freshly made account works.
  */
 #include <netdb.h>
 #include <pthread.h>
@@ -36,13 +38,13 @@ struct sl_login_state {
     struct sl_slice user, database, auth, plugin;
     bool has_plugin_auth;
     bool is_change_user;
-    bool is_waiting;              /* for a reload or a name; input rests */
+    bool is_waiting; /* for a reload or a name; input rests */
     bool has_reloaded;
     bool has_switched;
     bool has_name;
     char host_name[256];
-    char host_text[256];          /* name or address, for messages */
-    uint8_t seq;                  /* of our next packet */
+    char host_text[256]; /* name or address, for messages */
+    uint8_t seq;         /* of our next packet */
 };
 
 static void begin(struct sl_session *s);
@@ -127,7 +129,8 @@ void sl_session_login_secured(struct sl_session *s)
 
 /* ---- the end: refused or accepted ---- */
 
-static void deny(struct sl_session *s, uint8_t seq, uint16_t code, const char *sqlstate, const char *text)
+static void deny(struct sl_session *s, uint8_t seq, uint16_t code, const char *sqlstate,
+                 const char *text)
 {
     struct sl_login_state *l = s->login;
     sl_count(&sl_session_counters(s)->failed_auths, 1);
@@ -179,7 +182,8 @@ static bool set_credentials(struct sl_session *s)
     memcpy(c->h1, l->login.h1, sizeof c->h1);
     c->has_password = l->login.has_h1 && l->login.has_password;
     struct sl_mapped_user mapped;
-    bool is_mapped = s->listener->mapping && sl_user_mapping_find(s->listener->mapping, l->user, &mapped);
+    bool is_mapped =
+        s->listener->mapping && sl_user_mapping_find(s->listener->mapping, l->user, &mapped);
     sl_free(c->user);
     c->user = sl_strdup(is_mapped ? mapped.user : s->client_user);
     if (is_mapped) {
@@ -201,8 +205,9 @@ static void close_backends(struct sl_session *s)
         }
     }
     sl_trx_init(&s->trx, true);
-    s->sql_mode_bits = (uint8_t)((s->sql_mode_bits & SL_SQL_IGNORE_SPACE) |
-                                 (s->listener->settings.sql_mode == SL_CONF_SQL_MODE_ORACLE ? SL_SQL_ORACLE : 0));
+    s->sql_mode_bits =
+        (uint8_t)((s->sql_mode_bits & SL_SQL_IGNORE_SPACE) |
+                  (s->listener->settings.sql_mode == SL_CONF_SQL_MODE_ORACLE ? SL_SQL_ORACLE : 0));
     s->is_streaming = false;
     s->stream_to = NULL;
 }
@@ -229,8 +234,9 @@ static void send_login_ok(struct sl_session *s, uint8_t seq)
     if (s->capabilities & SL_CAP_SESSION_TRACK) {
         struct sl_buf state = SL_BUF_INIT;
         rc = sl_session_metadata_build(s, &state);
-        rc = rc < 0 ? rc
-                    : sl_packet_build_ok_state(&out, seq, SL_STATUS_AUTOCOMMIT, sl_buf_slice(&state));
+        rc = rc < 0
+                 ? rc
+                 : sl_packet_build_ok_state(&out, seq, SL_STATUS_AUTOCOMMIT, sl_buf_slice(&state));
         sl_buf_free(&state);
     } else {
         rc = sl_packet_build_ok(&out, seq, 0, 0, SL_STATUS_AUTOCOMMIT, 0, NULL);
@@ -255,8 +261,8 @@ static void accept_login(struct sl_session *s)
     struct sl_err err = SL_ERR_INIT;
     s->step = SL_SESSION_READY;
     if (s->ops->session_open(s, &err) < 0) {
-        sl_log_error("Session of '%s' to service '%s' refused: %s", s->client_user, s->service->name,
-                     err.text);
+        sl_log_error("Session of '%s' to service '%s' refused: %s", s->client_user,
+                     s->service->name, err.text);
         l->is_change_user = false;
         s->step = SL_SESSION_LOGIN;
         deny(s, seq, SL_ER_CON_COUNT, "08004", err.text);
@@ -284,7 +290,7 @@ struct wake {
 
 static struct sl_session *find_waiting(struct sl_worker *w, uint64_t id)
 {
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (s->id == id && s->login && s->login->is_waiting) {
             return s;
@@ -376,7 +382,8 @@ static void *look_up_name(void *arg)
     return NULL;
 }
 
-/* True: the login goes on when the client's name is known. A short-lived thread, since the resolver blocks. */
+/* True: the login goes on when the client's name is known. A short-lived thread, since the
+ * resolver blocks. */
 static bool wait_for_name(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
@@ -527,8 +534,10 @@ static void response(struct sl_session *s, const uint8_t *payload, size_t len, u
     uint16_t code;
     l->seq = (uint8_t)(seq + 1);
     if (sl_handshake_response_parse(sl_buf_slice(&l->packet).data, len, &r, &code) < 0) {
-        deny(s, l->seq, code, code == SL_ER_HANDSHAKE ? "08S01" : "", code == SL_ER_HANDSHAKE
-             ? "Bad handshake" : "Client does not support authentication protocol requested by server");
+        deny(s, l->seq, code, code == SL_ER_HANDSHAKE ? "08S01" : "",
+             code == SL_ER_HANDSHAKE
+                 ? "Bad handshake"
+                 : "Client does not support authentication protocol requested by server");
         return;
     }
     s->capabilities = sl_capabilities_agree(s->capabilities, r.capabilities);
@@ -546,7 +555,8 @@ static void response(struct sl_session *s, const uint8_t *payload, size_t len, u
     begin(s);
 }
 
-/* COM_CHANGE_USER: always a switch first, as the server does it, since the token was made for who knows which scramble. */
+/* COM_CHANGE_USER: always a switch first, as the server does it, since the token was made for
+ * who knows which scramble. */
 void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq)
 {
     struct sl_change_user c;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies: finds their ends in a server's bytes, forwards what the client is waiting for, drops or compares the rest.
+ * Replies: finds their ends in a server's bytes, forwards what the client is waiting for, drops or
+ * compares the rest.
  *
- * Bytes are forwarded as they arrive. An ERR that is the whole reply is shown to the router first, which may keep it
- * from the client (retry elsewhere). Back-pressure: when the client's output is full, reading from this backend stops until
- * it has drained.
+ * Bytes are forwarded as they arrive. An ERR that is the whole reply is shown to the router first,
+ * which may keep it from the client (retry elsewhere). Back-pressure: when the client's output is
+ * full, reading from this backend stops until it has drained.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 #include "core/session.h"
 #include "proto/constants.h"
 
-/* A server that is not waiting for anything talks: an ERR before it closes, or nonsense. Either way it is over; nothing of
- * it may reach a client that is not waiting for a reply. */
+/* A server that is not waiting for anything talks: an ERR before it closes, or nonsense. Either
+ * way it is over; nothing of it may reach a client that is not waiting for a reply. */
 static void unsolicited(struct sl_backend *b, const uint8_t *data, size_t len)
 {
     if (len > 7 && data[4] == 0xff) {
@@ -71,11 +72,11 @@ static void learn(struct sl_backend *b)
         sl_trx_error(&s->trx, r->error_code);
     } else if (r->has_status) {
         sl_trx_status(&s->trx, r->status);
-        s->sql_mode_bits = (uint8_t)((s->sql_mode_bits & ~3u) |
-                                     (r->status & SL_STATUS_ANSI_QUOTES ? SL_SQL_ANSI_QUOTES : 0) |
-                                     (r->status & SL_STATUS_NO_BACKSLASH_ESCAPES
-                                          ? SL_SQL_NO_BACKSLASH_ESCAPES
-                                          : 0));
+        s->sql_mode_bits =
+            (uint8_t)((s->sql_mode_bits & ~3u) |
+                      (r->status & SL_STATUS_ANSI_QUOTES ? SL_SQL_ANSI_QUOTES : 0) |
+                      (r->status & SL_STATUS_NO_BACKSLASH_ESCAPES ? SL_SQL_NO_BACKSLASH_ESCAPES
+                                                                  : 0));
         if (r->status & SL_STATUS_DB_DROPPED) {
             sl_free(s->db);
             s->db = NULL;
@@ -108,7 +109,8 @@ static void finish_init(struct sl_backend *b)
 {
     struct sl_session *s = b->session;
     if (b->reply.kind == SL_REPLY_KIND_ERR || b->reply.kind == SL_REPLY_KIND_RESULTSET) {
-        sl_log_error("connection_init_sql_file: a statement failed on server '%s': %s", b->server->name,
+        sl_log_error("connection_init_sql_file: a statement failed on server '%s': %s",
+                     b->server->name,
                      b->reply.kind == SL_REPLY_KIND_ERR ? b->why : "it returned a result set");
         sl_backend_lost(b, "connection_init_sql failed");
         return;
@@ -137,7 +139,8 @@ static void finish(struct sl_backend *b, bool was_swallowed)
             s->ops->on_reply(s, b, &b->reply, e.purpose);
             sl_session_command_done(s);
             if (is_fatal) {
-                sl_session_close(s, "packet bigger than max_allowed_packet"); /* as the server does */
+                /* as the server does */
+                sl_session_close(s, "packet bigger than max_allowed_packet");
             }
         }
     } else {

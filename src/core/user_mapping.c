@@ -3,8 +3,8 @@
  * user_mapping_file: reads and answers.
  *
  *   {"user_map": [{"original_user": "bob", "mapped_user": "janet"}],
- *    "group_map": [{"original_group": "dba", "mapped_user": "janet"}],
- *    "server_credentials": [{"mapped_user": "janet", "password": "...", "plugin": "mysql_native_password"}]}
+ *    "group_map": [{"original_group": "dba", "mapped_user": "janet"}], "server_credentials":
+ *    [{"mapped_user": "janet", "password": "...", "plugin": "mysql_native_password"}]}
  *
  * Keys: MaxScale 24.02 configuration guide, user_mapping_file.
  */
@@ -44,12 +44,14 @@ struct reading {
     const struct sl_secrets *secrets;
 };
 
-/* --- reading --------------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
-static int need_text(const struct sl_json_row *row, const char *key, const char **ret, struct sl_err *err)
+static int need_text(const struct sl_json_row *row, const char *key, const char **ret,
+                     struct sl_err *err)
 {
     *ret = sl_json_row_text(row, key);
-    return *ret != NULL && (*ret)[0] != '\0' ? 0 : sl_err_set(err, SL_EINVAL, "'%s' is missing", key);
+    return *ret != NULL && (*ret)[0] != '\0' ? 0
+                                             : sl_err_set(err, SL_EINVAL, "'%s' is missing", key);
 }
 
 static int out_of_memory(struct sl_err *err)
@@ -62,7 +64,8 @@ static int on_user(void *arg, const struct sl_json_row *row, struct sl_err *err)
     struct reading *r = arg;
     const char *original, *mapped;
     void *old = NULL;
-    if (need_text(row, "original_user", &original, err) != 0 || need_text(row, "mapped_user", &mapped, err) != 0) {
+    if (need_text(row, "original_user", &original, err) != 0 ||
+        need_text(row, "mapped_user", &mapped, err) != 0) {
         return SL_EINVAL;
     }
     char *copy = sl_strdup(mapped);
@@ -79,7 +82,8 @@ static int on_group(void *arg, const struct sl_json_row *row, struct sl_err *err
     struct reading *r = arg;
     struct group_rule rule;
     const char *group, *mapped;
-    if (need_text(row, "original_group", &group, err) != 0 || need_text(row, "mapped_user", &mapped, err) != 0) {
+    if (need_text(row, "original_group", &group, err) != 0 ||
+        need_text(row, "mapped_user", &mapped, err) != 0) {
         return SL_EINVAL;
     }
     struct group_rule *grown =
@@ -151,13 +155,14 @@ static int on_credentials(void *arg, const struct sl_json_row *row, struct sl_er
     return 0;
 }
 
-int sl_user_mapping_parse(struct sl_slice json, const struct sl_secrets *secrets, struct sl_user_mapping **ret,
-                          struct sl_err *err)
+int sl_user_mapping_parse(struct sl_slice json, const struct sl_secrets *secrets,
+                          struct sl_user_mapping **ret, struct sl_err *err)
 {
     static const struct {
         const char *name;
         int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err);
-    } arrays[] = {{"user_map", on_user}, {"group_map", on_group}, {"server_credentials", on_credentials}};
+    } arrays[] = {
+        {"user_map", on_user}, {"group_map", on_group}, {"server_credentials", on_credentials}};
     struct sl_err local = SL_ERR_INIT;
     struct reading r = {sl_calloc(1, sizeof(struct sl_user_mapping)), secrets};
     err = err != NULL ? err : &local;
@@ -175,8 +180,8 @@ int sl_user_mapping_parse(struct sl_slice json, const struct sl_secrets *secrets
     return 0;
 }
 
-int sl_user_mapping_load(const char *path, const struct sl_secrets *secrets, struct sl_user_mapping **ret,
-                         struct sl_err *err)
+int sl_user_mapping_load(const char *path, const struct sl_secrets *secrets,
+                         struct sl_user_mapping **ret, struct sl_err *err)
 {
     struct sl_err local = SL_ERR_INIT;
     char *text;
@@ -218,7 +223,7 @@ void sl_user_mapping_free(struct sl_user_mapping *m)
     sl_free(m);
 }
 
-/* --- asking ---------------------------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static bool has_group(const gid_t *groups, int count, const char *name)
 {
@@ -241,7 +246,8 @@ static const char *find_by_group(const struct sl_user_mapping *m, struct sl_slic
     char name[256], buffer[4096];
     gid_t groups[GROUPS_MAX];
     int count = GROUPS_MAX;
-    if (m->group_count == 0 || user.len >= sizeof(name) || memchr(user.data, '\0', user.len) != NULL) {
+    if (m->group_count == 0 || user.len >= sizeof(name) ||
+        memchr(user.data, '\0', user.len) != NULL) {
         return NULL;
     }
     memcpy(name, user.data, user.len);
@@ -260,13 +266,15 @@ static const char *find_by_group(const struct sl_user_mapping *m, struct sl_slic
     return NULL;
 }
 
-bool sl_user_mapping_find(const struct sl_user_mapping *m, struct sl_slice user, struct sl_mapped_user *ret)
+bool sl_user_mapping_find(const struct sl_user_mapping *m, struct sl_slice user,
+                          struct sl_mapped_user *ret)
 {
     const char *mapped = user.len > 0 ? sl_map_get(&m->users, user) : NULL;
     if (mapped == NULL && user.len > 0) {
         mapped = find_by_group(m, user);
     }
-    const struct credentials *c = sl_map_get(&m->credentials, mapped != NULL ? sl_slice_text(mapped) : user);
+    const struct credentials *c =
+        sl_map_get(&m->credentials, mapped != NULL ? sl_slice_text(mapped) : user);
     if (mapped == NULL && c == NULL) {
         return false;
     }

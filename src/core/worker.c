@@ -22,7 +22,7 @@ static void sweep(struct sl_timer *t, struct sl_loop *loop)
 {
     struct sl_worker *w = SL_CONTAINER_OF(t, struct sl_worker, sweep);
     uint64_t now = sl_loop_now_ms(loop);
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         sl_session_sweep(SL_CONTAINER_OF(node, struct sl_session, node), now);
     }
     if (!sl_list_is_empty(&w->sessions)) {
@@ -48,7 +48,7 @@ static void topology(struct sl_message *m, struct sl_loop *loop)
             core->services[i]->ops->on_worker_topology(core->services[i], w);
         }
     }
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
         if (s->step == SL_SESSION_READY && s->ops->on_topology) {
             sl_log_session_set(s->id);
@@ -67,7 +67,8 @@ void sl_worker_topology_changed(struct sl_worker *w)
 
 static enum sl_flush_mode flush_mode(void)
 {
-    /* A switch for comparisons and for kernels whose ring misbehaves; normally the loop decides by itself. */
+    /* A switch for comparisons and for kernels whose ring misbehaves; normally the loop decides
+     * by itself. */
     const char *text = getenv("SEALANE_FLUSH");
     if (text && strcmp(text, "send") == 0) {
         return SL_FLUSH_SEND;
@@ -107,14 +108,14 @@ static void *thread_main(void *arg)
         }
     }
     /* What is left ends now; a few turns release the connections. */
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         sl_session_close(SL_CONTAINER_OF(node, struct sl_session, node), "shutting down");
     }
     uint64_t until = sl_clock_mono_ms() + DRAIN_MS;
     while (!sl_list_is_empty(&w->sessions) && sl_clock_mono_ms() < until) {
         sl_loop_turn(w->loop, 10);
     }
-    SL_LIST_FOR_EACH(node, &w->sessions) {
+    SL_LIST_FOR_EACH (node, &w->sessions) {
         sl_session_abort(SL_CONTAINER_OF(node, struct sl_session, node));
     }
     sl_loop_turn(w->loop, 0);
@@ -130,7 +131,8 @@ int sl_worker_start(struct sl_worker *w, struct sl_err *err)
     int rc = pthread_create(&w->thread, NULL, thread_main, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc != 0) {
-        return sl_err_set(err, SL_ESYS, "cannot start worker thread %u: %s", w->index, strerror(rc));
+        return sl_err_set(err, SL_ESYS, "cannot start worker thread %u: %s", w->index,
+                          strerror(rc));
     }
     w->is_started = true;
     return SL_OK;

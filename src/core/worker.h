@@ -2,9 +2,10 @@
 /*
  * A worker: one thread, one event loop, the sessions that live and die on it.
  *
- * Everything in here belongs to the worker's thread unless a field says otherwise. Once a second, while it has
- * sessions, the worker sweeps over them for everything that needs no finer clock: idle sessions, keep-alive pings,
- * login and connect deadlines, stuck writes. One sweep is cheaper than a timer per session and per connection.
+ * Everything in here belongs to the worker's thread unless a field says otherwise. Once a second,
+ * while it has sessions, the worker sweeps over them for everything that needs no finer clock: idle
+ * sessions, keep-alive pings, login and connect deadlines, stuck writes. One sweep is cheaper than
+ * a timer per session and per connection.
  */
 #ifndef SL_CORE_WORKER_H
 #define SL_CORE_WORKER_H
@@ -21,8 +22,8 @@
 
 struct sl_core;
 
-/* Requests kept for a possible retry live in buffers of this size, borrowed from the worker while the statement runs;
- * longer ones are allocated. */
+/* Requests kept for a possible retry live in buffers of this size, borrowed from the worker
+ * while the statement runs; longer ones are allocated. */
 #define SL_WORKER_REQUEST_BUFFER 2048
 
 struct sl_worker {
@@ -31,13 +32,14 @@ struct sl_worker {
     struct sl_loop *loop;
     pthread_t thread;
     bool is_started;
-    struct sl_list sessions;         /* of struct sl_session.node */
-    _Atomic uint32_t session_count;  /* read by any thread */
+    struct sl_list sessions;        /* of struct sl_session.node */
+    _Atomic uint32_t session_count; /* read by any thread */
     struct sl_pool request_buffers;
     struct sl_timer sweep;
     struct sl_message topology_message;
-    _Atomic bool topology_pending;   /* the message is under way already */
-    struct sl_list auth_blocks;      /* clients blocked by max_auth_errors_until_block (auth_block.c) */
+    _Atomic bool topology_pending; /* the message is under way already */
+    /* clients blocked by max_auth_errors_until_block (auth_block.c) */
+    struct sl_list auth_blocks;
 };
 
 /* Makes the loop; the thread starts with sl_worker_start(). Control thread. */

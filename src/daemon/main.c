@@ -2,9 +2,9 @@
 /*
  * sealaned: start, the control thread's loop, stop.
  *
- * The main thread is the control thread: it owns the topology, takes signals through a signalfd, pings the
- * watchdog only while every worker's loop turns, and does the once-a-second housekeeping. Everything else
- * runs in threads that the core starts.
+ * The main thread is the control thread: it owns the topology, takes signals through a signalfd,
+ * pings the watchdog only while every worker's loop turns, and does the once-a-second housekeeping.
+ * Everything else runs in threads that the core starts.
  */
 #include <errno.h>
 #include <poll.h>
@@ -53,7 +53,8 @@ static uint32_t level_mask(const struct sl_global_settings *g)
            (g->log_debug ? 1u << SL_LOG_DEBUG : 0);
 }
 
-static int open_log(const struct sl_options *o, const struct sl_global_settings *g, struct sl_err *err)
+static int open_log(const struct sl_options *o, const struct sl_global_settings *g,
+                    struct sl_err *err)
 {
     char *path = sl_xasprintf("%s/maxscale.log", g->logdir);
     struct sl_conf_throttling t = {0};
@@ -91,9 +92,9 @@ struct control {
     int signal_fd;
     bool foreground;
     unsigned terms, ints;
-    uint64_t watchdog_ms;      /* 0 = none asked for */
+    uint64_t watchdog_ms; /* 0 = none asked for */
     uint64_t watchdog_sent_ms;
-    uint64_t *seen_ticks;      /* per worker, at the last ping */
+    uint64_t *seen_ticks; /* per worker, at the last ping */
 };
 
 /* True: stop now. */
@@ -155,7 +156,8 @@ static bool are_workers_alive(const struct control *c)
 static void ping_watchdog(struct control *c)
 {
     uint64_t now = sl_clock_mono_ms();
-    if (c->watchdog_ms == 0 || now - c->watchdog_sent_ms < c->watchdog_ms / 3 || !are_workers_alive(c)) {
+    if (c->watchdog_ms == 0 || now - c->watchdog_sent_ms < c->watchdog_ms / 3 ||
+        !are_workers_alive(c)) {
         return;
     }
     for (unsigned i = 0; i < c->core->worker_count; i++) {
@@ -167,7 +169,8 @@ static void ping_watchdog(struct control *c)
     c->watchdog_sent_ms = now;
 }
 
-/* An idle worker turns once a second: after a short watchdog we have to look more often than that. */
+/* An idle worker turns once a second: after a short watchdog we have to look more often than
+ * that. */
 static int turn_ms(const struct control *c)
 {
     uint64_t often = c->watchdog_ms / 6;
@@ -221,7 +224,8 @@ static int run(struct sl_options *o, struct sl_config *config, int ready_fd, str
         sl_config_free(config);
         return 1;
     }
-    sl_log_notice("Sealane started in process %d, configuration file: %s", (int)getpid(), o->main_file);
+    sl_log_notice("Sealane started in process %d, configuration file: %s", (int)getpid(),
+                  o->main_file);
     if (sl_core_start(config, sl_daemon_modules, &c.core, err) < 0) {
         return 1;
     }
@@ -257,7 +261,8 @@ static int fail(int ready_fd, const struct sl_err *err)
     return 1;
 }
 
-/* Reads and checks the configuration; all that is wrong with it goes to the terminal. NULL: errors. */
+/* Reads and checks the configuration; all that is wrong with it goes to the terminal. NULL:
+ * errors. */
 static struct sl_config *load(const struct sl_options *o, struct sl_conf_report *report)
 {
     struct sl_config *config = NULL;
@@ -276,8 +281,8 @@ static int check_only(struct sl_options *o)
     struct sl_config *config = load(o, &report);
     if (config) {
         print_report(&report);
-        printf("Configuration file %s is valid (%zu warning%s)\n", o->main_file, report.warning_count,
-               report.warning_count == 1 ? "" : "s");
+        printf("Configuration file %s is valid (%zu warning%s)\n", o->main_file,
+               report.warning_count, report.warning_count == 1 ? "" : "s");
     }
     int code = config ? 0 : 1;
     sl_conf_report_clear(&report);

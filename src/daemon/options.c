@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command line: one row per option. A directory or log option overrides the setting of the same name. */
+/* Command line: one row per option. A directory or log option overrides the setting of the same
+ * name. */
 #include "daemon/options.h"
 
 #include <getopt.h>
@@ -15,8 +16,8 @@
 struct row {
     const char *name;
     char letter;
-    const char *argument;  /* NULL: none */
-    const char *setting;   /* of [maxscale], NULL: handled by letter */
+    const char *argument; /* NULL: none */
+    const char *setting;  /* of [maxscale], NULL: handled by letter */
     const char *help;
 };
 
@@ -36,7 +37,8 @@ static const struct row rows[] = {
     {"datadir", 'D', "DIR", "datadir", "data: .secrets, journals, REST users"},
     {"execdir", 'E', "DIR", "execdir", "programs"},
     {"persistdir", 'F', "DIR", "persistdir", "configuration changed at runtime"},
-    {"module_configdir", 'M', "DIR", "module_configdir", "base of relative paths in the configuration"},
+    {"module_configdir", 'M', "DIR", "module_configdir",
+     "base of relative paths in the configuration"},
     {"connector_plugindir", 'H', "DIR", "connector_plugindir", "connector plugins"},
     {"sharedir", 'J', "DIR", "sharedir", "shared files"},
     {"language", 'N', "DIR", "language", "message files (no effect)"},
@@ -89,13 +91,15 @@ static enum sl_options_verdict apply_log(struct sl_options *o, const char *value
 static enum sl_options_verdict apply(struct sl_options *o, const struct row *row, const char *value)
 {
     if (row->setting) {
-        return override(o, row->setting, value ? value : "true") ? SL_OPTIONS_RUN : SL_OPTIONS_WRONG;
+        return override(o, row->setting, value ? value : "true") ? SL_OPTIONS_RUN
+                                                                 : SL_OPTIONS_WRONG;
     }
     switch (row->letter) {
     case 'f':
     case 'C':
         sl_free(o->main_file);
-        o->main_file = row->letter == 'f' ? sl_xstrdup(value) : sl_xasprintf("%s/maxscale.cnf", value);
+        o->main_file =
+            row->letter == 'f' ? sl_xstrdup(value) : sl_xasprintf("%s/maxscale.cnf", value);
         return SL_OPTIONS_RUN;
     case 'c':
         o->check_only = true;
@@ -143,8 +147,8 @@ static void make_tables(char *letters, struct option *longs)
 }
 
 /*
- * '?' is getopt's sign of an error and the letter of help. Long options have numbers of their own, so it
- * is help only if it was one letter, and a known one (optopt holds an unknown letter).
+ * '?' is getopt's sign of an error and the letter of help. Long options have numbers of their own,
+ * so it is help only if it was one letter, and a known one (optopt holds an unknown letter).
  */
 static bool is_refused(int letter, char **argv)
 {
@@ -160,7 +164,8 @@ enum sl_options_verdict sl_options_parse(struct sl_options *o, int argc, char **
     enum sl_options_verdict verdict = SL_OPTIONS_RUN;
     int letter;
     optind = 1;
-    while (verdict == SL_OPTIONS_RUN && (letter = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+    while (verdict == SL_OPTIONS_RUN &&
+           (letter = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (is_refused(letter, argv)) {
             return SL_OPTIONS_WRONG; /* getopt has said what is wrong */
         }

@@ -69,7 +69,8 @@ int sl_process_user(const char *name, struct sl_err *err)
 {
     if (!name) {
         if (geteuid() == 0) {
-            return sl_err_set(err, SL_EINVAL, "refusing to run as root; give --user=NAME, or --user=root if "
+            return sl_err_set(err, SL_EINVAL,
+                              "refusing to run as root; give --user=NAME, or --user=root if "
                               "that is what you want");
         }
         return SL_OK;
@@ -105,7 +106,8 @@ static int make_directory(const char *path, struct sl_err *err)
         return sl_err_set(err, SL_ESYS, "cannot make directory '%s': %s", path, strerror(errno));
     }
     if (access(path, W_OK | X_OK) < 0) {
-        return sl_err_set(err, SL_ESYS, "directory '%s' is not writable: %s", path, strerror(errno));
+        return sl_err_set(err, SL_ESYS, "directory '%s' is not writable: %s", path,
+                          strerror(errno));
     }
     return SL_OK;
 }
@@ -136,11 +138,12 @@ int sl_process_pid_file(const char *piddir, struct sl_err *err)
         old[strcspn(old, "\n")] = 0;
         close(pid_fd);
         pid_fd = -1;
-        return sl_err_set(err, SL_EEXIST, "another instance is running (process %s, pid file '%s')", old,
-                          pid_path);
+        return sl_err_set(err, SL_EEXIST, "another instance is running (process %s, pid file '%s')",
+                          old, pid_path);
     }
     if (ftruncate(pid_fd, 0) < 0 || dprintf(pid_fd, "%d\n", (int)getpid()) < 0) {
-        return sl_err_set(err, SL_ESYS, "cannot write pid file '%s': %s", pid_path, strerror(errno));
+        return sl_err_set(err, SL_ESYS, "cannot write pid file '%s': %s", pid_path,
+                          strerror(errno));
     }
     return SL_OK;
 }
@@ -167,7 +170,8 @@ static void on_crash(int signo)
 void sl_process_crash_handlers(bool core_file)
 {
     static const int fatal[] = {SIGSEGV, SIGABRT, SIGILL, SIGFPE, SIGBUS};
-    struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    struct sigaction action = {.sa_handler = on_crash,
+                               .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < SL_ARRAY_LEN(fatal); i++) {
         sigaction(fatal[i], &action, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What makes a program a daemon: background, user, directories, pid file, crash reports. Control thread. */
+/* What makes a program a daemon: background, user, directories, pid file, crash reports. Control
+ * thread. */
 #ifndef SL_DAEMON_PROCESS_H
 #define SL_DAEMON_PROCESS_H
 
@@ -8,8 +9,9 @@
 #include "base/error.h"
 #include "conf/tables.h"
 
-/* Goes to the background; the parent waits on the returned pipe until the child writes its exit code there (sl_process_report) or dies.
- * Returns the write end in the child; the parent never returns. -1 in the foreground. */
+/* Goes to the background; the parent waits on the returned pipe until the child writes its exit
+ * code there (sl_process_report) or dies. Returns the write end in the child; the parent never
+ * returns. -1 in the foreground. */
 int sl_process_background(bool foreground);
 void sl_process_report(int pipe_fd, unsigned char exit_code);
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control-plane SQL client: libmariadb driven through its non-blocking calls, so that deadlines are ours.
+ * Control-plane SQL client: libmariadb driven through its non-blocking calls, so that deadlines are
+ * ours.
  *
- * The connector's own timeouts count whole seconds and start again with every read. Its non-blocking API instead hands
- * the wait to us: *_start() and *_cont() return which events they want, we poll(2) until the deadline of the call.
+ * The connector's own timeouts count whole seconds and start again with every read. Its
+ * non-blocking API instead hands the wait to us: *_start() and *_cont() return which events they
+ * want, we poll(2) until the deadline of the call.
  *
  *      start -> wants READ/WRITE -> poll -> cont -> ... -> 0: done
- *                                    \-> deadline: shutdown(2) the socket, cont(TIMEOUT) until done: broken
+ *                                    \-> deadline: shutdown(2) the socket, cont(TIMEOUT) until
+ *                                    done: broken
  *
  * Invariants:
- *   I1  a broken connection is shut down before the connector sees it again, so nothing it does can wait
+ *   I1  a broken connection is shut down before the connector sees it again, so nothing it does can
+ *       wait
  *   I2  no password and no row ever gets into an error text
  */
 #include "dbc/dbc.h"
@@ -36,11 +40,11 @@ struct sl_dbc {
     uint32_t read_timeout_ms;
     uint32_t write_timeout_ms;
     int cancel_fd;
-    unsigned error;      /* of the last call */
-    bool broken;         /* I1 */
-    bool timed_out;      /* during the last call */
+    unsigned error; /* of the last call */
+    bool broken;    /* I1 */
+    bool timed_out; /* during the last call */
     unsigned aborts;
-    char name[280];      /* "host:port" for messages */
+    char name[280]; /* "host:port" for messages */
 };
 
 struct sl_dbc_result {
@@ -49,7 +53,7 @@ struct sl_dbc_result {
     unsigned columns;
 };
 
-/* --- waiting ------------------------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static uint64_t deadline_in(uint64_t ms)
 {
@@ -67,7 +71,8 @@ static void break_off(struct sl_dbc *d)
 
 static short events_of(int wants)
 {
-    return (short)(((wants & MYSQL_WAIT_READ) != 0 ? POLLIN : 0) | ((wants & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : 0) |
+    return (short)(((wants & MYSQL_WAIT_READ) != 0 ? POLLIN : 0) |
+                   ((wants & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : 0) |
                    ((wants & MYSQL_WAIT_EXCEPT) != 0 ? POLLPRI : 0));
 }
 
@@ -99,7 +104,8 @@ static int wait_for(struct sl_dbc *d, int wants, uint64_t deadline)
         }
         if (n > 0 && fds[0].revents != 0) {
             int ready = ready_of(fds[0].revents, wants);
-            return ready != 0 ? ready : wants & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT);
+            return ready != 0 ? ready
+                              : wants & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT);
         }
     }
     d->timed_out = true;
@@ -115,22 +121,25 @@ static void begin(struct sl_dbc *d)
     d->aborts = 0;
 }
 
-/* --- errors -------------------------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
-/* The connector's message may hold its own idea of the cause; after our deadline ours is the right one. */
+/* The connector's message may hold its own idea of the cause; after our deadline ours is the
+ * right one. */
 static int connect_error(struct sl_dbc *d, uint32_t timeout_ms, struct sl_err *err)
 {
     d->error = mysql_errno(d->mysql);
     if (d->timed_out) {
-        return sl_err_set(err, SL_ETIMEOUT, "cannot connect to '%s': no answer within %u ms", d->name, timeout_ms);
+        return sl_err_set(err, SL_ETIMEOUT, "cannot connect to '%s': no answer within %u ms",
+                          d->name, timeout_ms);
     }
-    return sl_err_set(err, sl_dbc_classify(d->error), "cannot connect to '%s': error %u: %s", d->name, d->error,
-                      mysql_error(d->mysql));
+    return sl_err_set(err, sl_dbc_classify(d->error), "cannot connect to '%s': error %u: %s",
+                      d->name, d->error, mysql_error(d->mysql));
 }
 
 static bool is_connection_error(unsigned number)
 {
-    return (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) || (number >= CER_MIN_ERROR && number <= CER_MAX_ERROR) ||
+    return (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) ||
+           (number >= CER_MIN_ERROR && number <= CER_MAX_ERROR) ||
            sl_dbc_classify(number) == SL_ESYS;
 }
 
@@ -144,12 +153,14 @@ static int call_error(struct sl_dbc *d, const char *what, uint64_t timeout_ms, s
     }
     if (is_connection_error(d->error)) {
         break_off(d);
-        return sl_err_set(err, SL_ESYS, "%s on '%s': error %u: %s", what, d->name, d->error, mysql_error(d->mysql));
+        return sl_err_set(err, SL_ESYS, "%s on '%s': error %u: %s", what, d->name, d->error,
+                          mysql_error(d->mysql));
     }
-    return sl_err_set(err, SL_EINVAL, "%s on '%s': error %u: %s", what, d->name, d->error, mysql_error(d->mysql));
+    return sl_err_set(err, SL_EINVAL, "%s on '%s': error %u: %s", what, d->name, d->error,
+                      mysql_error(d->mysql));
 }
 
-/* --- connecting ---------------------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void name_target(struct sl_dbc *d, const struct sl_dbc_config *config, uint16_t port)
 {
@@ -162,8 +173,8 @@ static void name_target(struct sl_dbc *d, const struct sl_dbc_config *config, ui
     }
 }
 
-static int connect_port(struct sl_dbc *d, const struct sl_dbc_config *config, uint16_t port, uint64_t deadline,
-                        struct sl_err *err)
+static int connect_port(struct sl_dbc *d, const struct sl_dbc_config *config, uint16_t port,
+                        uint64_t deadline, struct sl_err *err)
 {
     name_target(d, config, port);
     begin(d);
@@ -178,9 +189,10 @@ static int connect_port(struct sl_dbc *d, const struct sl_dbc_config *config, ui
     }
     bool by_socket = config->socket != NULL && config->socket[0] != '\0';
     MYSQL *done = NULL;
-    int wants = mysql_real_connect_start(&done, d->mysql, by_socket ? NULL : config->host, config->user,
-                                         config->password != NULL ? config->password : "", config->database, port,
-                                         by_socket ? config->socket : NULL, 0);
+    int wants =
+        mysql_real_connect_start(&done, d->mysql, by_socket ? NULL : config->host, config->user,
+                                 config->password != NULL ? config->password : "", config->database,
+                                 port, by_socket ? config->socket : NULL, 0);
     while (wants != 0) {
         wants = mysql_real_connect_cont(&done, d->mysql, wait_for(d, wants, deadline));
     }
@@ -213,7 +225,8 @@ int sl_dbc_connect(const struct sl_dbc_config *config, struct sl_dbc **ret, stru
     d->cancel_fd = config->cancel_fd;
 
     uint64_t deadline = deadline_in(config->connect_timeout_ms);
-    bool has_extra = config->extra_port != 0 && (config->socket == NULL || config->socket[0] == '\0');
+    bool has_extra =
+        config->extra_port != 0 && (config->socket == NULL || config->socket[0] == '\0');
     int rc = connect_port(d, config, has_extra ? config->extra_port : config->port, deadline, err);
     if (has_extra && (rc == SL_ESYS || rc == SL_ELIMIT)) {
         drop_handle(d);
@@ -232,12 +245,13 @@ void sl_dbc_close(struct sl_dbc *d)
     if (d == NULL) {
         return;
     }
-    /* COM_QUIT goes into the empty send buffer of a good connection; a broken one was shut down (I1). */
+    /* COM_QUIT goes into the empty send buffer of a good connection; a broken one was shut down
+     * (I1). */
     drop_handle(d);
     sl_free(d);
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 int sl_dbc_ping(struct sl_dbc *d, struct sl_err *err)
 {
@@ -299,7 +313,8 @@ static int run(struct sl_dbc *d, const char *sql, uint64_t deadline, MYSQL_RES *
 
 int sl_dbc_query(struct sl_dbc *d, const char *sql, struct sl_dbc_result **ret, struct sl_err *err)
 {
-    uint64_t timeout_ms = d->read_timeout_ms == 0 ? 0 : (uint64_t)d->read_timeout_ms + d->write_timeout_ms;
+    uint64_t timeout_ms =
+        d->read_timeout_ms == 0 ? 0 : (uint64_t)d->read_timeout_ms + d->write_timeout_ms;
     MYSQL_RES *res = NULL;
     if (ret != NULL) {
         *ret = NULL;
@@ -331,7 +346,7 @@ int sl_dbc_query(struct sl_dbc *d, const char *sql, struct sl_dbc_result **ret, 
     return 0;
 }
 
-/* --- results ------------------------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 bool sl_dbc_next(struct sl_dbc_result *r)
 {
@@ -363,7 +378,7 @@ void sl_dbc_result_free(struct sl_dbc_result *r)
     }
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 unsigned sl_dbc_errno(const struct sl_dbc *d)
 {
@@ -378,7 +393,8 @@ const char *sl_dbc_version(const struct sl_dbc *d)
     if (version == NULL) {
         return "";
     }
-    return strncmp(version, prefix, sizeof(prefix) - 1) == 0 ? version + sizeof(prefix) - 1 : version;
+    return strncmp(version, prefix, sizeof(prefix) - 1) == 0 ? version + sizeof(prefix) - 1
+                                                             : version;
 }
 
 uint64_t sl_dbc_thread_id(const struct sl_dbc *d)

@@ -7,10 +7,12 @@
 
 #include "dbc/dbc.h"
 
-/* Puts everything in `config` but address and account into the handle. 0 or SL_EINVAL, SL_ENOMEM. */
+/* Puts everything in `config` but address and account into the handle. 0 or SL_EINVAL,
+ * SL_ENOMEM. */
 int sl_dbc_options_apply(MYSQL *mysql, const struct sl_dbc_config *config, struct sl_err *err);
 
-/* "TLSv12", "tlsv1.3", lists of them -> the spelling of the connector. "MAX", NULL, "" -> "". 0 or SL_EINVAL. */
+/* "TLSv12", "tlsv1.3", lists of them -> the spelling of the connector. "MAX", NULL, "" -> "". 0
+ * or SL_EINVAL. */
 int sl_dbc_tls_versions(const char *text, char *ret, size_t size);
 
 /* Result code of a MariaDB or connector error number. */

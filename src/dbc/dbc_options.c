@@ -2,8 +2,8 @@
 /*
  * Options of a connection and the meaning of error numbers: tables only, no I/O.
  *
- * Option names: MariaDB Connector/C documentation, mysql_optionsv. Error numbers below 2000 and above 3000 come from
- * the server, 2000-2999 from the connector (errmsg.h).
+ * Option names: MariaDB Connector/C documentation, mysql_optionsv. Error numbers below 2000 and
+ * above 3000 come from the server, 2000-2999 from the connector (errmsg.h).
  */
 #include <errmsg.h>
 #include <openssl/x509.h>
@@ -57,15 +57,16 @@ int sl_dbc_classify(unsigned number)
     return SL_EPROTO;
 }
 
-/* --- TLS --------------------------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 int sl_dbc_tls_versions(const char *text, char *ret, size_t size)
 {
     static const struct {
         const char *name, *connector_name;
     } names[] = {
-        {"TLSv1.0", "TLSv1.0"}, {"TLSv10", "TLSv1.0"},  {"TLSv1.1", "TLSv1.1"}, {"TLSv11", "TLSv1.1"},
-        {"TLSv1.2", "TLSv1.2"}, {"TLSv12", "TLSv1.2"},  {"TLSv1.3", "TLSv1.3"}, {"TLSv13", "TLSv1.3"},
+        {"TLSv1.0", "TLSv1.0"}, {"TLSv10", "TLSv1.0"},  {"TLSv1.1", "TLSv1.1"},
+        {"TLSv11", "TLSv1.1"},  {"TLSv1.2", "TLSv1.2"}, {"TLSv12", "TLSv1.2"},
+        {"TLSv1.3", "TLSv1.3"}, {"TLSv13", "TLSv1.3"},
     };
     size_t used = 0;
     ret[0] = '\0';
@@ -82,7 +83,9 @@ int sl_dbc_tls_versions(const char *text, char *ret, size_t size)
             }
         }
         if (len > 0) {
-            int n = found == NULL ? -1 : snprintf(ret + used, size - used, "%s%s", used == 0 ? "" : ",", found);
+            int n = found == NULL
+                        ? -1
+                        : snprintf(ret + used, size - used, "%s%s", used == 0 ? "" : ",", found);
             if (n < 0 || (size_t)n >= size - used) {
                 return SL_EINVAL;
             }
@@ -130,7 +133,7 @@ static int apply_tls(MYSQL *mysql, const struct sl_dbc_config *config, struct sl
     return 0;
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 int sl_dbc_options_apply(MYSQL *mysql, const struct sl_dbc_config *config, struct sl_err *err)
 {

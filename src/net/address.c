@@ -11,8 +11,8 @@
 
 #include "net/listener.h"
 
-int sl_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret_addr, socklen_t *ret_len,
-               struct sl_err *err)
+int sl_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret_addr,
+               socklen_t *ret_len, struct sl_err *err)
 {
     char service[8];
     snprintf(service, sizeof(service), "%u", port);

@@ -36,7 +36,7 @@ void sl_conn_init(struct sl_conn *c, struct sl_loop *loop, const struct sl_conn_
     sl_list_init(&c->dirty_node);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void sl_conn_mark_ready(struct sl_conn *c)
 {
@@ -176,8 +176,8 @@ void sl_conns_linger_expire(struct sl_timer *t, struct sl_loop *loop)
     }
 }
 
-/* Reads what has arrived meanwhile: the kernel answers unread input with a RST at close, and that can
- * destroy our last bytes on their way to the peer. Bounded: it is only a courtesy. */
+/* Reads what has arrived meanwhile: the kernel answers unread input with a RST at close, and
+ * that can destroy our last bytes on their way to the peer. Bounded: it is only a courtesy. */
 static void discard_input(struct sl_conn *c)
 {
     for (int i = 0; i < 16; i++) {
@@ -212,7 +212,7 @@ void sl_conns_release(struct sl_loop *loop)
     }
 }
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static int socket_error(int fd)
 {
@@ -280,7 +280,8 @@ void sl_conn_settle(struct sl_conn *c)
 {
     size_t pending = sl_conn_pending(c);
     if (c->state == SL_CONN_CLOSING) {
-        if (sl_conn_has(c, SL_CONN_LINGERS) && (pending == 0 || sl_conn_has(c, SL_CONN_WRITE_DEAD))) {
+        if (sl_conn_has(c, SL_CONN_LINGERS) &&
+            (pending == 0 || sl_conn_has(c, SL_CONN_WRITE_DEAD))) {
             finish(c);
         }
         return;
@@ -308,7 +309,7 @@ void sl_conn_settle(struct sl_conn *c)
     }
 }
 
-/* --- output ------------------------------------------------------------------------------------ */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static bool may_write(const struct sl_conn *c)
 {
@@ -435,7 +436,7 @@ void sl_conn_shutdown_write(struct sl_conn *c)
     }
 }
 
-/* --- TLS --------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static int start_tls(struct sl_conn *c, struct sl_tls_context *ctx, const char *host)
 {
@@ -481,7 +482,7 @@ const char *sl_conn_tls_version(const struct sl_conn *c)
     return sl_conn_is_secure(c) ? SSL_get_version(c->tls->ssl) : NULL;
 }
 
-/* --- questions --------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 bool sl_conn_is_open(const struct sl_conn *c)
 {

@@ -6,12 +6,14 @@
  *
  *   input   recv into the worker's scratch buffer, given to on_data(); what it does not consume is
  *           kept in a borrowed buffer and presented again, in front of the next bytes.
- *   output  sl_conn_write() appends to a borrowed buffer; the flush at the end of the turn sends it;
+ *   output  sl_conn_write() appends to a borrowed buffer; the flush at the end of the turn sends
+ *           it;
  *           an empty buffer goes back to the worker. An idle connection owns no buffer.
  *   TLS     memory BIOs between the two, so that it shares receive and flush code.
  *
- * States: CLOSED -> CONNECTING -> OPEN -> CLOSING -> CLOSED(released). on_released is always the last
- * callback and comes from the end of a turn, never from inside another callback of this connection.
+ * States: CLOSED -> CONNECTING -> OPEN -> CLOSING -> CLOSED(released). on_released is always the
+ * last callback and comes from the end of a turn, never from inside another callback of this
+ * connection.
  */
 #ifndef SL_NET_CONN_H
 #define SL_NET_CONN_H
@@ -32,10 +34,10 @@ struct sl_tls;         /* private: state of one TLS session */
 struct sl_tls_context; /* net/tls.h: certificates and settings, shared, reference counted */
 
 enum sl_conn_end {
-    SL_CONN_END_EOF,     /* the peer sent FIN: no more input; output may still be sent */
-    SL_CONN_END_ERROR,   /* reset, refused, unreachable, ...: sl_conn_errno() tells */
-    SL_CONN_END_TLS,     /* TLS handshake or record failure: sl_conn_error_text() tells */
-    SL_CONN_END_LIMIT    /* out of memory for its buffers */
+    SL_CONN_END_EOF,   /* the peer sent FIN: no more input; output may still be sent */
+    SL_CONN_END_ERROR, /* reset, refused, unreachable, ...: sl_conn_errno() tells */
+    SL_CONN_END_TLS,   /* TLS handshake or record failure: sl_conn_error_text() tells */
+    SL_CONN_END_LIMIT  /* out of memory for its buffers */
 };
 
 struct sl_conn_ops {
@@ -47,17 +49,17 @@ struct sl_conn_ops {
     /* The TLS handshake that was asked for is done. */
     void (*on_secured)(struct sl_conn *c);
 
-    /* Bytes have arrived (plaintext). Returns how many were consumed, 0..len. Never called again with
-     * unconsumed bytes alone until more arrive, until sl_conn_want() bytes are there, or until
-     * sl_conn_resume(). May write to, pause or close any connection of the same loop. */
+    /* Bytes have arrived (plaintext). Returns how many were consumed, 0..len. Never called again
+     * with unconsumed bytes alone until more arrive, until sl_conn_want() bytes are there, or
+     * until sl_conn_resume(). May write to, pause or close any connection of the same loop. */
     size_t (*on_data)(struct sl_conn *c, const uint8_t *data, size_t len);
 
     /* Unsent output fell to the low water mark after having been above the high one. */
     void (*on_writable)(struct sl_conn *c);
 
-    /* The peer is gone or the connection failed. Called once. All input was delivered before an EOF, unless
-     * the connection is paused: then it is reported at once (a vanished client must be seen while its
-     * statement runs). The owner calls sl_conn_close() now or later. */
+    /* The peer is gone or the connection failed. Called once. All input was delivered before an
+     * EOF, unless the connection is paused: then it is reported at once (a vanished client must
+     * be seen while its statement runs). The owner calls sl_conn_close() now or later. */
     void (*on_end)(struct sl_conn *c, enum sl_conn_end end);
 
     /* Last call: nothing refers to the connection any more; the owner may free the memory. */
@@ -84,7 +86,8 @@ struct sl_conn {
     struct sl_lent in;  /* unconsumed input, borrowed */
     struct sl_lent out; /* unsent output (ciphertext with TLS), borrowed */
     struct sl_tls *tls;
-    struct sl_list ready_node; /* on the loop's list of connections to look at again, or closed ones */
+    /* on the loop's list of connections to look at again, or closed ones */
+    struct sl_list ready_node;
     struct sl_list dirty_node; /* on the loop's list of connections to flush */
     uint64_t linger_until_ms;
 };
@@ -110,8 +113,9 @@ bool sl_conn_is_secure(const struct sl_conn *c);
 const char *sl_conn_tls_cipher(const struct sl_conn *c);
 const char *sl_conn_tls_version(const struct sl_conn *c);
 
-/* Appends to the output. 0 or SL_ENOMEM (the connection is then ended with SL_CONN_END_LIMIT at the end of the
- * turn). After the peer has gone, or while closing, bytes are dropped silently and 0 returned. */
+/* Appends to the output. 0 or SL_ENOMEM (the connection is then ended with SL_CONN_END_LIMIT at
+ * the end of the turn). After the peer has gone, or while closing, bytes are dropped silently
+ * and 0 returned. */
 int sl_conn_write(struct sl_conn *c, const void *data, size_t len);
 /* Room for len bytes directly in the output (NULL when memory is out); commit what was filled. */
 uint8_t *sl_conn_reserve(struct sl_conn *c, size_t len);
@@ -120,18 +124,19 @@ void sl_conn_commit(struct sl_conn *c, size_t len);
 size_t sl_conn_pending(const struct sl_conn *c);
 bool sl_conn_is_full(const struct sl_conn *c);
 
-/* Stops calling on_data (and reading) until resumed; nests not. resume presents kept input again, in
- * this turn or the next one, never from inside the call. */
+/* Stops calling on_data (and reading) until resumed; nests not. resume presents kept input
+ * again, in this turn or the next one, never from inside the call. */
 void sl_conn_pause(struct sl_conn *c);
 void sl_conn_resume(struct sl_conn *c);
 bool sl_conn_is_paused(const struct sl_conn *c);
 
-/* on_data is not called before at least `bytes` are there (counted from the first unconsumed byte); for packets that
- * must be whole. Reset to 0 by each on_data call. */
+/* on_data is not called before at least `bytes` are there (counted from the first unconsumed
+ * byte); for packets that must be whole. Reset to 0 by each on_data call. */
 void sl_conn_want(struct sl_conn *c, uint32_t bytes);
 
-/* Ends the connection: with flush, pending output is sent first (at most 5 s, then dropped), else it is dropped and the
- * socket closed at the end of the turn. on_released follows, from the end of a turn. Calling it twice is harmless. */
+/* Ends the connection: with flush, pending output is sent first (at most 5 s, then dropped),
+ * else it is dropped and the socket closed at the end of the turn. on_released follows, from the
+ * end of a turn. Calling it twice is harmless. */
 void sl_conn_close(struct sl_conn *c, bool flush);
 /* Sends FIN after pending output (half-close). */
 void sl_conn_shutdown_write(struct sl_conn *c);

@@ -18,7 +18,9 @@
 #include "net/loop_private.h"
 #include "net/tls_session.h"
 
-enum { GROW_BELOW = 2048 }; /* less room than this behind kept input is not worth a receive */
+enum {
+    GROW_BELOW = 2048
+}; /* less room than this behind kept input is not worth a receive */
 
 static bool may_deliver(const struct sl_conn *c)
 {
@@ -100,7 +102,7 @@ static void feed_raw_input(struct sl_conn *c)
     struct sl_lent raw = c->in;
     c->in = (struct sl_lent){NULL, 0, 0, 0};
     c->want = 0;
-    c->flags &= (uint16_t)~(SL_CONN_RAW_INPUT | SL_CONN_UNSEEN);
+    c->flags &= (uint16_t) ~(SL_CONN_RAW_INPUT | SL_CONN_UNSEEN);
     if (sl_lent_len(&raw) > 0) {
         sl_tls_input(c, raw.data + raw.start, sl_lent_len(&raw));
     }

@@ -2,10 +2,10 @@
 /*
  * The flush at the end of a turn: all dirty connections' output in one io_uring submission.
  *
- * Why a ring only for this: a send on loopback wakes its receiver, who would take the CPU at the next
- * return to user space; many sends in one system call avoid those switches (docs/internals/
- * event-loop.md has the figures). Sends carry MSG_DONTWAIT, so each completes in line, short or with
- * EAGAIN, and the buffers are free again when the call returns.
+ * Why a ring only for this: a send on loopback wakes its receiver, who would take the CPU at the
+ * next return to user space; many sends in one system call avoid those switches (docs/internals/
+ * event-loop.md has the figures). Sends carry MSG_DONTWAIT, so each completes in line, short or
+ * with EAGAIN, and the buffers are free again when the call returns.
  *
  *   pass 1  encrypt; queue or send; apply all results. Nothing is called back: a callback could
  *           write to a connection whose result is not known yet
@@ -22,7 +22,9 @@
 #include "net/loop_private.h"
 #include "net/tls_session.h"
 
-enum { SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL };
+enum {
+    SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
+};
 
 /* True when the kernel really sends for us: seccomp filters may let the setup through only. */
 static bool ring_can_send(struct io_uring *ring)
@@ -159,7 +161,8 @@ static void submit_queued(struct sl_loop *loop, unsigned queued)
         sl_assert(rc >= 0 || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY);
         struct io_uring_cqe *cqe;
         unsigned head, seen = 0;
-        io_uring_for_each_cqe(&loop->ring, head, cqe) {
+        io_uring_for_each_cqe(&loop->ring, head, cqe)
+        {
             sl_flush_result(io_uring_cqe_get_data(cqe), cqe->res);
             seen++;
         }
@@ -172,7 +175,7 @@ static void send_batch(struct sl_loop *loop, struct sl_list *batch)
 {
     struct sl_conn *first = NULL; /* not queued before there is a second one */
     unsigned queued = 0;
-    SL_LIST_FOR_EACH(node, batch) {
+    SL_LIST_FOR_EACH (node, batch) {
         struct sl_conn *c = SL_CONTAINER_OF(node, struct sl_conn, dirty_node);
         if (!prepare(c)) {
             continue;

@@ -103,7 +103,8 @@ int sl_lent_reserve(struct sl_lender *l, struct sl_lent *b, size_t more)
         return SL_ENOMEM;
     }
     uint32_t need = len + (uint32_t)more;
-    /* Moving to the front pays only when it frees at least as much as it moves; else O(n) is lost. */
+    /* Moving to the front pays only when it frees at least as much as it moves; else O(n) is
+     * lost. */
     if (need <= b->cap && b->start >= len) {
         memmove(b->data, b->data + b->start, len);
         b->start = 0;

@@ -17,7 +17,9 @@
 
 #include "base/pool.h"
 
-enum { SL_LENT_CLASSES = 3 };
+enum {
+    SL_LENT_CLASSES = 3
+};
 
 /* No buffer grows beyond this: one packet may be as large as the server's largest
  * max_allowed_packet (1 GiB, MariaDB's documentation of that variable), plus headers. */

@@ -7,8 +7,8 @@
  *
  * Level-triggered: what one turn leaves over (64 clients at most) the next one takes. Out of
  * descriptors: a spare one is given up to accept and close the client, so that it gets an answer
- * instead of hanging in the backlog; then accepting rests for a moment. Bound by the control thread;
- * each acceptor is used by its loop's thread only.
+ * instead of hanging in the backlog; then accepting rests for a moment. Bound by the control
+ * thread; each acceptor is used by its loop's thread only.
  */
 #include "net/listener.h"
 
@@ -136,8 +136,8 @@ static bool is_stale(const struct sockaddr_un *addr)
     if (fd < 0) {
         return false;
     }
-    bool stale = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-                 errno == ECONNREFUSED;
+    bool stale =
+        connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
     close(fd);
     return stale;
 }
@@ -172,12 +172,11 @@ static int open_unix(struct sl_listener_socket *s, const char *path, struct sl_e
     return SL_OK;
 }
 
-int sl_listener_socket_new(const char *address, uint16_t port, const char *path, unsigned loop_count,
-                           struct sl_listener_socket **ret, struct sl_err *err)
+int sl_listener_socket_new(const char *address, uint16_t port, const char *path,
+                           unsigned loop_count, struct sl_listener_socket **ret, struct sl_err *err)
 {
     sl_assert(loop_count > 0);
-    struct sl_listener_socket *s =
-        sl_calloc(1, sizeof(*s) + loop_count * sizeof(struct acceptor));
+    struct sl_listener_socket *s = sl_calloc(1, sizeof(*s) + loop_count * sizeof(struct acceptor));
     if (s == NULL) {
         return sl_err_set(err, SL_ENOMEM, "No memory for a listener");
     }
@@ -250,7 +249,8 @@ static bool is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* An IPv4 client of a dual-stack socket is an IPv4 client: for accounts, networks, PROXY headers. */
+/* An IPv4 client of a dual-stack socket is an IPv4 client: for accounts, networks, PROXY
+ * headers. */
 static void unmap(struct sockaddr_storage *addr)
 {
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;

@@ -4,8 +4,8 @@
  *
  *   epoll_wait -> events -> ready list -> mailbox -> timers -> flush -> release -> deferred
  *
- * What epoll gives back is a pointer with a tag in its lowest bit: 1 a connection, 0 a watch, and NULL
- * the loop's own eventfd. Invariants:
+ * What epoll gives back is a pointer with a tag in its lowest bit: 1 a connection, 0 a watch, and
+ * NULL the loop's own eventfd. Invariants:
  *   I1  a connection's memory lives until the release step, so an event of this turn never points
  *       to freed memory; a removed watch is erased from the events not handled yet
  *   I2  the mailbox's eventfd is written only by the post that found it empty, and never read: it
@@ -103,7 +103,8 @@ static void run_messages(struct sl_loop *loop)
     if (atomic_load_explicit(&loop->mailbox, memory_order_relaxed) == NULL) {
         return;
     }
-    struct sl_message *newest = atomic_exchange_explicit(&loop->mailbox, NULL, memory_order_acquire);
+    struct sl_message *newest =
+        atomic_exchange_explicit(&loop->mailbox, NULL, memory_order_acquire);
     struct sl_message *oldest = NULL;
     while (newest != NULL) {
         struct sl_message *next = newest->next;
@@ -336,7 +337,8 @@ void sl_task_cancel(struct sl_task *t)
     sl_list_remove(&t->node);
 }
 
-int sl_watch_add(struct sl_loop *loop, struct sl_watch *w, uint32_t epoll_events, struct sl_err *err)
+int sl_watch_add(struct sl_loop *loop, struct sl_watch *w, uint32_t epoll_events,
+                 struct sl_err *err)
 {
     struct epoll_event event = {.events = epoll_events, .data.ptr = w};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) < 0) {

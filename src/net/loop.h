@@ -29,27 +29,28 @@ enum sl_flush_mode {
 };
 
 struct sl_loop_config {
-    const char *name;           /* thread name, copied */
+    const char *name; /* thread name, copied */
     enum sl_flush_mode flush_mode;
-    uint32_t high_water;        /* bytes of unsent output that make a connection "full"; 0 = 64 KiB */
-    uint32_t low_water;         /* ... and "writable" again; 0 = 1 KiB (never >= high_water) */
-    uint32_t read_budget;       /* bytes read from one socket per turn; 0 = 256 KiB */
+    /* bytes of unsent output that make a connection "full"; 0 = 64 KiB */
+    uint32_t high_water;
+    uint32_t low_water;   /* ... and "writable" again; 0 = 1 KiB (never >= high_water) */
+    uint32_t read_budget; /* bytes read from one socket per turn; 0 = 256 KiB */
 };
 
 /* Relaxed counters, written by the loop's thread, readable by any. */
 struct sl_loop_stats {
     uint64_t turns, events, reads, writes, accepts, errors, hangups;
     uint64_t bytes_in, bytes_out, ring_submits, short_sends;
-    uint64_t busy_us;              /* time spent outside epoll_wait */
-    uint64_t max_turn_us;          /* longest turn */
-    uint32_t connections;          /* open now */
+    uint64_t busy_us;     /* time spent outside epoll_wait */
+    uint64_t max_turn_us; /* longest turn */
+    uint32_t connections; /* open now */
     uint32_t load_1s_pct, load_1m_pct, load_1h_pct;
-    uint64_t tick;                 /* grows at least once a second: the watchdog looks at it */
+    uint64_t tick; /* grows at least once a second: the watchdog looks at it */
 };
 
-/* The loop may be made by one thread and run by another. Free it when its thread has ended; messages
- * that are still in the mailbox are run then, so that they can free themselves. Connections must be
- * closed before; those already closed are released. */
+/* The loop may be made by one thread and run by another. Free it when its thread has ended;
+ * messages that are still in the mailbox are run then, so that they can free themselves.
+ * Connections must be closed before; those already closed are released. */
 int sl_loop_new(const struct sl_loop_config *config, struct sl_loop **ret_loop, struct sl_err *err);
 void sl_loop_free(struct sl_loop *loop);
 
@@ -90,8 +91,8 @@ struct sl_task {
 void sl_loop_defer(struct sl_loop *loop, struct sl_task *t);
 void sl_task_cancel(struct sl_task *t);
 
-/* Timers: a hierarchical wheel of 1 ms ticks, embedded in the object. `fire` runs on the loop's thread
- * once; restart it there for a periodic one. */
+/* Timers: a hierarchical wheel of 1 ms ticks, embedded in the object. `fire` runs on the loop's
+ * thread once; restart it there for a periodic one. */
 struct sl_timer {
     struct sl_list node;
     uint64_t expires_ms; /* 0 = not running */
@@ -107,7 +108,8 @@ struct sl_watch {
     int fd;
     void (*on_ready)(struct sl_watch *w, struct sl_loop *loop, uint32_t epoll_events);
 };
-int sl_watch_add(struct sl_loop *loop, struct sl_watch *w, uint32_t epoll_events, struct sl_err *err);
+int sl_watch_add(struct sl_loop *loop, struct sl_watch *w, uint32_t epoll_events,
+                 struct sl_err *err);
 void sl_watch_remove(struct sl_loop *loop, struct sl_watch *w);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How busy a loop is: the share of time spent outside epoll_wait over the last second, minute, hour.
+ * How busy a loop is: the share of time spent outside epoll_wait over the last second, minute,
+ * hour.
  *
  * A figure is finished with the first turn after its second is over; the loop wakes at least once a
  * second for that. The minute is the mean of the last 60 seconds, the hour that of the last 60
@@ -9,7 +10,9 @@
 #include "base/assert.h"
 #include "net/loop_private.h"
 
-enum { SECOND_US = 1000 * 1000 };
+enum {
+    SECOND_US = 1000 * 1000
+};
 
 static uint32_t mean(const uint32_t *values, uint32_t taken)
 {

@@ -43,12 +43,12 @@ struct sl_loop {
     uint32_t read_budget;
     bool has_ring;
 
-    struct sl_list ready;     /* connections to look at again in this turn: resumed, ... */
+    struct sl_list ready;      /* connections to look at again in this turn: resumed, ... */
     struct sl_list next_ready; /* ... in the next one: their read budget is used up */
-    struct sl_list dirty;     /* connections with output for the flush */
-    struct sl_list closed;    /* connections to release at the end of the turn */
-    struct sl_list lingering; /* closing connections that still send, oldest first */
-    struct sl_list deferred;  /* tasks */
+    struct sl_list dirty;      /* connections with output for the flush */
+    struct sl_list closed;     /* connections to release at the end of the turn */
+    struct sl_list lingering;  /* closing connections that still send, oldest first */
+    struct sl_list deferred;   /* tasks */
     struct sl_timer linger_timer;
 
     struct sl_lender lender;
@@ -75,21 +75,21 @@ struct sl_loop {
 
 enum sl_conn_flag {
     SL_CONN_PAUSED = 1 << 0,
-    SL_CONN_DIRTY = 1 << 1,        /* on the dirty list, or in the flush's batch */
-    SL_CONN_READABLE = 1 << 2,     /* the socket may have bytes that no event will announce again */
-    SL_CONN_PEER_DONE = 1 << 3,    /* the kernel announced a FIN or worse (EPOLLRDHUP, EPOLLHUP) */
-    SL_CONN_EOF = 1 << 4,          /* recv returned 0 */
-    SL_CONN_ENDED = 1 << 5,        /* on_end was called */
-    SL_CONN_WRITE_DEAD = 1 << 6,   /* output is dropped from now on */
-    SL_CONN_BLOCKED = 1 << 7,      /* the socket took less than was offered; EPOLLOUT will tell */
-    SL_CONN_OUT_ARMED = 1 << 8,    /* EPOLLOUT is asked for */
-    SL_CONN_FULL = 1 << 9,         /* was above the high water mark, not yet at the low one */
-    SL_CONN_SHUT_ASKED = 1 << 10,  /* FIN when the output is sent */
+    SL_CONN_DIRTY = 1 << 1,       /* on the dirty list, or in the flush's batch */
+    SL_CONN_READABLE = 1 << 2,    /* the socket may have bytes that no event will announce again */
+    SL_CONN_PEER_DONE = 1 << 3,   /* the kernel announced a FIN or worse (EPOLLRDHUP, EPOLLHUP) */
+    SL_CONN_EOF = 1 << 4,         /* recv returned 0 */
+    SL_CONN_ENDED = 1 << 5,       /* on_end was called */
+    SL_CONN_WRITE_DEAD = 1 << 6,  /* output is dropped from now on */
+    SL_CONN_BLOCKED = 1 << 7,     /* the socket took less than was offered; EPOLLOUT will tell */
+    SL_CONN_OUT_ARMED = 1 << 8,   /* EPOLLOUT is asked for */
+    SL_CONN_FULL = 1 << 9,        /* was above the high water mark, not yet at the low one */
+    SL_CONN_SHUT_ASKED = 1 << 10, /* FIN when the output is sent */
     SL_CONN_SHUT_DONE = 1 << 11,
-    SL_CONN_UNSEEN = 1 << 12,      /* kept input that must be presented (again) */
-    SL_CONN_RAW_INPUT = 1 << 13,   /* kept input is ciphertext for the TLS just put on */
-    SL_CONN_LIMIT = 1 << 14,       /* memory was out */
-    SL_CONN_LINGERS = 1 << 15      /* on the lingering list */
+    SL_CONN_UNSEEN = 1 << 12,    /* kept input that must be presented (again) */
+    SL_CONN_RAW_INPUT = 1 << 13, /* kept input is ciphertext for the TLS just put on */
+    SL_CONN_LIMIT = 1 << 14,     /* memory was out */
+    SL_CONN_LINGERS = 1 << 15    /* on the lingering list */
 };
 
 static inline bool sl_conn_has(const struct sl_conn *c, unsigned flags)
@@ -143,7 +143,8 @@ void sl_conns_release(struct sl_loop *loop);
 void sl_conns_linger_expire(struct sl_timer *t, struct sl_loop *loop);
 
 /* conn_input.c */
-/* Everything that can be done for an open connection now: kept input, reading, reporting its end. */
+/* Everything that can be done for an open connection now: kept input, reading, reporting its
+ * end. */
 void sl_conn_process(struct sl_conn *c);
 /* Plaintext for the owner, not in the connection's own buffer. */
 void sl_conn_take_input(struct sl_conn *c, const uint8_t *data, size_t len);

@@ -5,8 +5,8 @@
  *   v1   "PROXY TCP4 192.0.2.1 192.0.2.2 4711 3306\r\n", at most 107 bytes
  *   v2   12 bytes signature, version and command, family and transport, length, addresses, TLVs
  *
- * Source: "The PROXY protocol, versions 1 & 2" (HAProxy's doc/proxy-protocol.txt), sections 2.1, 2.2.
- * Bytes are trusted only when their sender is: the caller checks that before it asks here.
+ * Source: "The PROXY protocol, versions 1 & 2" (HAProxy's doc/proxy-protocol.txt), sections 2.1,
+ * 2.2. Bytes are trusted only when their sender is: the caller checks that before it asks here.
  */
 #include "net/proxy_header.h"
 
@@ -53,7 +53,7 @@ static void set_ip6(struct sockaddr_storage *addr, const void *ip, uint16_t port
     in->sin6_port = htons(port);
 }
 
-/* --- version 1 --------------------------------------------------------------------------------- */
+/* --- version 1 -------------------------------------------------------------------------------- */
 
 /* A decimal port without sign, blanks or leading zeros; -1 when it is none. */
 static long read_port(const char *text)
@@ -149,7 +149,7 @@ static long parse_v1(const uint8_t *data, size_t len, struct sl_proxy_header *re
     return read_v1_line(line, ret) ? (long)line_len + 1 : SL_EPROTO;
 }
 
-/* --- version 2 --------------------------------------------------------------------------------- */
+/* --- version 2 -------------------------------------------------------------------------------- */
 
 static void read_v2_addresses(const uint8_t *p, unsigned family, struct sl_proxy_header *ret)
 {
@@ -181,7 +181,8 @@ static long parse_v2(const uint8_t *data, size_t len, struct sl_proxy_header *re
     if (len < V2_FIXED + rest_len) {
         return SL_EAGAIN;
     }
-    /* Other families (unix, UDP): the connection is accepted, the real peer kept. TLVs are skipped. */
+    /* Other families (unix, UDP): the connection is accepted, the real peer kept. TLVs are
+     * skipped. */
     if (has_address) {
         read_v2_addresses(data + V2_FIXED, family, ret);
     }
@@ -200,7 +201,7 @@ long sl_proxy_header_parse(const uint8_t *data, size_t len, struct sl_proxy_head
     return 0;
 }
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* The family both addresses can be written in, or AF_UNSPEC. */
 static int common_family(const struct sockaddr *source, const struct sockaddr *destination)

@@ -11,13 +11,14 @@
 #include "base/error.h"
 
 struct sl_proxy_header {
-    bool has_address;                 /* false: UNKNOWN or LOCAL, keep the real peer */
+    bool has_address; /* false: UNKNOWN or LOCAL, keep the real peer */
     struct sockaddr_storage source;
     struct sockaddr_storage destination;
 };
 
-/* Looks at the first bytes of a connection. Returns the header's length (> 0) and fills *ret, 0 when the bytes
- * are surely no PROXY header, SL_EAGAIN when more are needed to tell, SL_EPROTO when it is malformed. */
+/* Looks at the first bytes of a connection. Returns the header's length (> 0) and fills *ret, 0
+ * when the bytes are surely no PROXY header, SL_EAGAIN when more are needed to tell, SL_EPROTO
+ * when it is malformed. */
 long sl_proxy_header_parse(const uint8_t *data, size_t len, struct sl_proxy_header *ret);
 
 /* Writes a header; out must hold 108 (v1) or 52 (v2) bytes. NULL addresses, a family mix or

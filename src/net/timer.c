@@ -146,7 +146,8 @@ bool sl_timer_is_running(const struct sl_timer *t)
 
 void sl_timers_run(struct sl_loop *loop)
 {
-    /* Collected first, fired then: a timer may stop or restart any other one, on the list or not. */
+    /* Collected first, fired then: a timer may stop or restart any other one, on the list or
+     * not. */
     struct sl_list expired;
     sl_list_init(&expired);
     sl_wheel_advance(&loop->wheel, sl_loop_now_ms(loop), &expired);

@@ -173,7 +173,8 @@ static int configure(SSL_CTX *ssl, const struct sl_tls_config *config, struct sl
     SSL_CTX_set_session_id_context(ssl, ID, sizeof(ID) - 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
     int rc = set_versions(ssl, config->version_mask, err);
-    if (rc == SL_OK && is_set(config->cipher) && SSL_CTX_set_cipher_list(ssl, config->cipher) != 1) {
+    if (rc == SL_OK && is_set(config->cipher) &&
+        SSL_CTX_set_cipher_list(ssl, config->cipher) != 1) {
         rc = fail(err, "Cannot use TLS cipher list", config->cipher);
     }
     if (rc == SL_OK) {

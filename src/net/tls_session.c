@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS of one connection over a BIO of our own: OpenSSL reads from the chunk just received and writes
- * into the connection's output buffer, so that both directions use the common receive and flush code.
+ * TLS of one connection over a BIO of our own: OpenSSL reads from the chunk just received and
+ * writes into the connection's output buffer, so that both directions use the common receive and
+ * flush code.
  *
  * Invariants:
  *   I1  after sl_tls_input() OpenSSL has taken the whole chunk; a partial record is kept by OpenSSL

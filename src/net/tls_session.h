@@ -21,13 +21,13 @@ struct sl_tls {
     SSL *ssl;
     struct sl_tls_context *ctx;
     struct sl_conn *conn;
-    struct sl_lent plain;  /* output not yet encrypted */
-    const uint8_t *in;     /* ciphertext OpenSSL has not taken yet; only set during sl_tls_input */
+    struct sl_lent plain; /* output not yet encrypted */
+    const uint8_t *in;    /* ciphertext OpenSSL has not taken yet; only set during sl_tls_input */
     size_t in_len;
-    bool is_ready;         /* the handshake is done */
+    bool is_ready; /* the handshake is done */
     bool is_broken;
-    bool notify_sent;      /* close_notify */
-    char *host;            /* what the certificate must name; may be NULL */
+    bool notify_sent; /* close_notify */
+    char *host;       /* what the certificate must name; may be NULL */
     char error[128];
 };
 
@@ -44,7 +44,8 @@ void sl_tls_session_free(struct sl_conn *c);
 /* The client's first flight. */
 void sl_tls_session_begin(struct sl_conn *c);
 
-/* Feeds ciphertext: goes on with the handshake, gives plaintext to sl_conn_take_input. May call back. */
+/* Feeds ciphertext: goes on with the handshake, gives plaintext to sl_conn_take_input. May call
+ * back. */
 void sl_tls_input(struct sl_conn *c, const uint8_t *data, size_t len);
 /* Encrypts the pending plaintext into the connection's output. Never calls back. */
 void sl_tls_seal(struct sl_conn *c);

@@ -164,8 +164,9 @@ enum sl_column_type {
     SL_TYPE_GEOMETRY = 255
 };
 
-/* Server errors that the proxy sends or reacts to. X(name, code, sqlstate). Codes of 2000-2999 are the clients' own: Connector/C takes
- * an ERR with one of them for a malformed packet, so a lost server is told as 1158. */
+/* Server errors that the proxy sends or reacts to. X(name, code, sqlstate). Codes of 2000-2999
+ * are the clients' own: Connector/C takes an ERR with one of them for a malformed packet, so a
+ * lost server is told as 1158. */
 #define SL_ER_LIST(X)                                                                              \
     X(SL_ER_CON_COUNT, 1040, "08004")                                                              \
     X(SL_ER_BAD_HOST, 1042, "08S01")                                                               \

@@ -155,9 +155,9 @@ uint64_t sl_capabilities_agree(uint64_t offered, uint64_t client);
 
 enum sl_request_flag {
     SL_REQUEST_TLS = 1,
-    SL_REQUEST_DB = 2, /* the login names a database */
+    SL_REQUEST_DB = 2,            /* the login names a database */
     SL_REQUEST_SESSION_TRACK = 4, /* even if the client did not: see sl_packet_ok_strip() */
-    SL_REQUEST_ATTRIBUTES = 8 /* connection attributes of our own */
+    SL_REQUEST_ATTRIBUTES = 8     /* connection attributes of our own */
 };
 
 /* What to ask a backend for: agreed = sl_capabilities_agree() of the client, server = the

@@ -12,7 +12,9 @@
 #include "base/assert.h"
 #include "sql/classify_parts.h"
 
-enum { DEPTH_MAX = 8 }; /* SET STATEMENT .. FOR EXPLAIN ..: statements inside statements */
+enum {
+    DEPTH_MAX = 8
+}; /* SET STATEMENT .. FOR EXPLAIN ..: statements inside statements */
 
 struct statement_row {
     uint32_t type;

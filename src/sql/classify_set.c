@@ -15,7 +15,11 @@ struct assignment {
     bool is_simple;        /* the value is that one token */
 };
 
-enum truth { TRUTH_UNKNOWN, TRUTH_NO, TRUTH_YES };
+enum truth {
+    TRUTH_UNKNOWN,
+    TRUTH_NO,
+    TRUTH_YES
+};
 
 static bool text_is(struct sl_slice text, const char *word)
 {

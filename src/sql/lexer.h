@@ -40,7 +40,9 @@ enum sl_token_kind {
     SL_TOK_COMMENT  /* only with want_comments; text is the inside */
 };
 
-enum { SL_OP_ASSIGN = 256 /* := */ };
+enum {
+    SL_OP_ASSIGN = 256 /* := */
+};
 
 enum sl_word_flags {
     SL_WORD_KEYWORD = 1,  /* reserved, or a type or clause name: no function, no account name */
@@ -52,7 +54,11 @@ enum sl_word_flags {
     SL_WORD_RESERVED = 64 /* cannot be the name of a table unless quoted */
 };
 
-enum sl_var_scope { SL_SCOPE_NONE, SL_SCOPE_SESSION, SL_SCOPE_GLOBAL };
+enum sl_var_scope {
+    SL_SCOPE_NONE,
+    SL_SCOPE_SESSION,
+    SL_SCOPE_GLOBAL
+};
 
 struct sl_token {
     uint8_t kind;       /* enum sl_token_kind */

@@ -17,7 +17,11 @@
 #include "base/assert.h"
 
 /* Status flags of OK and EOF packets (MariaDB documentation, "OK_Packet", server status flags). */
-enum { STATUS_IN_TRANS = 0x0001, STATUS_AUTOCOMMIT = 0x0002, STATUS_IN_TRANS_READONLY = 0x2000 };
+enum {
+    STATUS_IN_TRANS = 0x0001,
+    STATUS_AUTOCOMMIT = 0x0002,
+    STATUS_IN_TRANS_READONLY = 0x2000
+};
 
 /* The server has rolled the whole transaction back when it sends one of these: deadlock, the XA
  * rollback codes, failed commit and rollback (MariaDB documentation, "MariaDB Error Codes"). */

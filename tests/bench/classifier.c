@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench-classifier: how long does the classifier need? Prints nanoseconds a statement for what an OLTP
- * load sends, and GB/s for long statements. Each figure is the median of several rounds. One thread.
+ * bench-classifier: how long does the classifier need? Prints nanoseconds a statement for what an
+ * OLTP load sends, and GB/s for long statements. Each figure is the median of several rounds. One
+ * thread.
  *
  * Usage: bench-classifier [rounds]
  */
@@ -16,7 +17,11 @@
 #include "sql/classify.h"
 #include "sql/digest.h"
 
-enum { ROUNDS_DEFAULT = 21, ROUNDS_MAX = 1001, LONG_BYTES = 1 << 20 };
+enum {
+    ROUNDS_DEFAULT = 21,
+    ROUNDS_MAX = 1001,
+    LONG_BYTES = 1 << 20
+};
 
 static const char *const short_statements[] = {
     "SELECT c FROM sbtest1 WHERE id=5001",
@@ -84,8 +89,8 @@ static double median_ns(round_fn *fn, const char *sql, size_t len, unsigned loop
 }
 
 /* head, then rows of `left` counter `right` until the text is full, then tail. */
-static char *long_statement(const char *head, const char *left, const char *right,
-                            const char *tail, size_t *ret_len)
+static char *long_statement(const char *head, const char *left, const char *right, const char *tail,
+                            size_t *ret_len)
 {
     char *text = sl_xcalloc(1, LONG_BYTES + 512);
     size_t used = (size_t)snprintf(text, LONG_BYTES, "%s", head);
@@ -123,17 +128,18 @@ int main(int argc, char **argv)
     const char *select = short_statements[0];
     printf("%-60s %9.1f ns\n", "digest of the point select",
            median_ns(digest_round_ns, select, strlen(select), 20000, rounds));
-    bench_long("1 MB INSERT, sysbench rows", "INSERT INTO sbtest1 (k, c, pad) VALUES",
-               "(", ", '68487932199-96439406143-93774651418-41631865787-96406072701-20604855487-"
+    bench_long("1 MB INSERT, sysbench rows", "INSERT INTO sbtest1 (k, c, pad) VALUES", "(",
+               ", '68487932199-96439406143-93774651418-41631865787-96406072701-20604855487-"
                "25459966574-28203206787-41238978918-19503783441', "
                "'22195207048-70116052123-74140395089-76317954521-98694025897'),",
                "", rounds);
-    bench_long("1 MB INSERT, short rows", "INSERT INTO t VALUES", "(", ",'name of it',NULL,1.5),", "",
+    bench_long("1 MB INSERT, short rows", "INSERT INTO t VALUES", "(", ",'name of it',NULL,1.5),",
+               "", rounds);
+    bench_long("1 MB SELECT .. IN (numbers)", "SELECT a FROM t WHERE id IN (", "", ",", ")",
                rounds);
-    bench_long("1 MB SELECT .. IN (numbers)", "SELECT a FROM t WHERE id IN (", "", ",", ")", rounds);
     bench_long("1 MB SELECT .. IN (strings)", "SELECT a FROM t WHERE id IN (", "'key-", "',", ")",
                rounds);
-    bench_long("1 MB SELECT .. OR .. OR", "SELECT a FROM t WHERE a = 0 OR 1 ", "OR (id = ", ") ", "",
-               rounds);
+    bench_long("1 MB SELECT .. OR .. OR", "SELECT a FROM t WHERE a = 0 OR 1 ", "OR (id = ", ") ",
+               "", rounds);
     return 0;
 }

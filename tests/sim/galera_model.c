@@ -38,9 +38,11 @@ static void install(struct model *w, struct model_view v)
         if (!(v.members & (1U << i))) {
             continue;
         }
-        bool is_lagging = w->has_big_transactions && n->group.conf_id >= 0 && v.conf_id >= 0 && model_chance(w, 5);
+        bool is_lagging = w->has_big_transactions && n->group.conf_id >= 0 && v.conf_id >= 0 &&
+                          model_chance(w, 5);
         n->group = v;
-        n->show_at_ms = w->now_ms + (is_lagging ? 500 + model_random(w, 6500) : model_random(w, 150));
+        n->show_at_ms =
+            w->now_ms + (is_lagging ? 500 + model_random(w, 6500) : model_random(w, 150));
         memset(n->silent_ms, 0, sizeof(n->silent_ms));
         if (v.conf_id >= 0) {
             n->alone_since_ms = 0;
@@ -55,7 +57,8 @@ static uint32_t heard_members(const struct model *w, unsigned i)
 {
     uint32_t mask = 0;
     for (unsigned j = 0; j < w->count; j++) {
-        bool is_with_me = j == i || (hears(w, i, j) && is_same_view(w->node[i].group, w->node[j].group));
+        bool is_with_me =
+            j == i || (hears(w, i, j) && is_same_view(w->node[i].group, w->node[j].group));
         if ((w->node[i].group.members & (1U << j)) && is_with_me) {
             mask |= 1U << j;
         }
@@ -90,7 +93,8 @@ static bool is_older_order(const struct model *w, unsigned a, unsigned b)
 static void join(struct model *w, unsigned i)
 {
     struct model_node *n = &w->node[i];
-    if (!runs(n) || n->group.conf_id >= 0 || !n->alone_since_ms || w->now_ms - n->alone_since_ms < MODEL_REJOIN_MS) {
+    if (!runs(n) || n->group.conf_id >= 0 || !n->alone_since_ms ||
+        w->now_ms - n->alone_since_ms < MODEL_REJOIN_MS) {
         return;
     }
     for (unsigned j = 0; j < w->count; j++) {
@@ -111,7 +115,8 @@ static void join(struct model *w, unsigned i)
     }
 }
 
-/* All components lost their quorum: when enough members of the last Primary component meet again, it goes on. */
+/* All components lost their quorum: when enough members of the last Primary component meet
+ * again, it goes on. */
 static void reform(struct model *w)
 {
     uint32_t meeting = 0;
@@ -121,7 +126,8 @@ static void reform(struct model *w)
         if (n->is_up && n->group.conf_id >= 0) {
             return; /* one lives, or may still believe so */
         }
-        bool is_ready = runs(n) && n->alone_since_ms && w->now_ms - n->alone_since_ms >= MODEL_REJOIN_MS;
+        bool is_ready =
+            runs(n) && n->alone_since_ms && w->now_ms - n->alone_since_ms >= MODEL_REJOIN_MS;
         if (is_ready && (side < 0 || side == n->side)) {
             side = n->side;
             meeting |= 1U << i;
@@ -300,7 +306,8 @@ bool model_is_excluded(const struct model *w, unsigned i)
 {
     for (unsigned j = 0; j < w->count; j++) {
         const struct model_view *v = &w->node[j].group;
-        if (w->node[j].is_up && v->conf_id > w->node[i].shown.conf_id && !(v->members & (1U << i))) {
+        if (w->node[j].is_up && v->conf_id > w->node[i].shown.conf_id &&
+            !(v->members & (1U << i))) {
             return true;
         }
     }

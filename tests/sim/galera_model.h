@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model of a Galera cluster, good enough to lie to a monitor as real ones do (measured on MariaDB 10.11 with
- * Galera 26.4): views with numbers, expulsion 6 s after a member fell silent, a node that was stopped goes on telling its
- * last view for 6 s after it runs again, views become visible on each node at slightly different times, and a node
- * with much to apply shows a view change seconds late.
+ * A model of a Galera cluster, good enough to lie to a monitor as real ones do (measured on MariaDB
+ * 10.11 with Galera 26.4): views with numbers, expulsion 6 s after a member fell silent, a node
+ * that was stopped goes on telling its last view for 6 s after it runs again, views become visible
+ * on each node at slightly different times, and a node with much to apply shows a view change
+ * seconds late.
  */
 #ifndef TESTS_SIM_GALERA_MODEL_H
 #define TESTS_SIM_GALERA_MODEL_H
@@ -14,9 +15,18 @@
 #include "base/rng.h"
 #include "monitor/galera/decide.h"
 
-enum { MODEL_NODES_MAX = 7, MODEL_STEP_MS = 50, MODEL_SUSPECT_MS = 6000, MODEL_REJOIN_MS = 1000 };
+enum {
+    MODEL_NODES_MAX = 7,
+    MODEL_STEP_MS = 50,
+    MODEL_SUSPECT_MS = 6000,
+    MODEL_REJOIN_MS = 1000
+};
 
-enum model_lists { LISTS_GOOD, LISTS_AUTO, LISTS_NONE };
+enum model_lists {
+    LISTS_GOOD,
+    LISTS_AUTO,
+    LISTS_NONE
+};
 
 struct model_view {
     int64_t conf_id;  /* -1: non-Primary */
@@ -37,7 +47,7 @@ struct model_node {
     uint64_t silent_ms[MODEL_NODES_MAX];
     bool is_desynced;
     bool read_only;
-    bool is_cut_off;         /* the monitor cannot reach it */
+    bool is_cut_off; /* the monitor cannot reach it */
 };
 
 struct model {

@@ -2,10 +2,11 @@
 /*
  * Simulation of galeramon's decisions: sim-galera [--seeds N] [--seed S] [-v]
  *
- * Each seed is a history: a cluster, a configuration, and faults (kill, clean stop, freeze, thaw, partitions, lost and
- * slow answers, desync, read_only, maintenance, clock steps, restarts of the manager with and without its journal). At
- * every tick the invariants are checked; at the end all faults stop and the cluster must have a Master again. A seed
- * that fails prints itself; the same seed fails the same way.
+ * Each seed is a history: a cluster, a configuration, and faults (kill, clean stop, freeze, thaw,
+ * partitions, lost and slow answers, desync, read_only, maintenance, clock steps, restarts of the
+ * manager with and without its journal). At every tick the invariants are checked; at the end all
+ * faults stop and the cluster must have a Master again. A seed that fails prints itself; the same
+ * seed fails the same way.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +15,12 @@
 
 #include "galera_model.h"
 
-enum { TICKS = 120, QUIET_MS = 45000, LAST_TICKS = 3, JITTER_MS = 400 };
+enum {
+    TICKS = 120,
+    QUIET_MS = 45000,
+    LAST_TICKS = 3,
+    JITTER_MS = 400
+};
 
 struct sim {
     uint64_t seed;
@@ -23,7 +29,7 @@ struct sim {
     struct sl_galera_memory memory;
     struct sl_galera_observation obs[MODEL_NODES_MAX];
     struct sl_galera_plan plan;
-    unsigned monitored;           /* the first so many nodes */
+    unsigned monitored; /* the first so many nodes */
     int64_t priority[MODEL_NODES_MAX];
     bool is_maintenance[MODEL_NODES_MAX];
     uint64_t fault_until_ms[8][MODEL_NODES_MAX]; /* [fault_kind]; 0 = not active */
@@ -31,11 +37,13 @@ struct sim {
     int last_master;
     bool has_clock_stepped;
     /* ground truth carried from tick to tick */
-    uint64_t stale_since_ms[MODEL_NODES_MAX]; /* excluded, seen together with the newer view; 0 = not */
+    /* excluded, seen together with the newer view; 0 = not */
+    uint64_t stale_since_ms[MODEL_NODES_MAX];
     unsigned stale_ticks[MODEL_NODES_MAX];
     uint64_t older_since_ms[MODEL_NODES_MAX]; /* shows an older view than somebody else */
     bool was_joined[MODEL_NODES_MAX];
-    int64_t last_seen_view[MODEL_NODES_MAX]; /* what the node showed last; 0 = it was gone or outside since */
+    /* what the node showed last; 0 = it was gone or outside since */
+    int64_t last_seen_view[MODEL_NODES_MAX];
     int64_t newest_living_view;
     unsigned tick;
     bool is_verbose;
@@ -49,7 +57,8 @@ static void fail(struct sim *s, const char *fmt, ...)
         return;
     }
     s->has_failed = true;
-    printf("seed %llu, tick %u, t=%.2f s: ", (unsigned long long)s->seed, s->tick, (double)s->w.now_ms / 1000.0);
+    printf("seed %llu, tick %u, t=%.2f s: ", (unsigned long long)s->seed, s->tick,
+           (double)s->w.now_ms / 1000.0);
     va_list ap;
     va_start(ap, fmt);
     vprintf(fmt, ap);
@@ -57,16 +66,28 @@ static void fail(struct sim *s, const char *fmt, ...)
     printf("\n");
     for (unsigned i = 0; i < s->monitored; i++) {
         const struct sl_galera_observation *o = &s->obs[i];
-        printf("   node %u: answer %d primary %d state %d index %lld view %lld/%lld%s%s -> %s%s%s\n", i, o->answer,
-               o->is_primary, o->local_state, (long long)o->local_index, (long long)o->conf_id,
-               (long long)o->cluster_size, o->read_only ? " read_only" : "", o->is_maintenance ? " maint" : "",
-               s->plan.node[i].is_master ? "Master " : "", s->plan.node[i].is_slave ? "Slave " : "", s->plan.node[i].why);
+        printf(
+            "   node %u: answer %d primary %d state %d index %lld view %lld/%lld%s%s -> %s%s%s\n",
+            i, o->answer, o->is_primary, o->local_state, (long long)o->local_index,
+            (long long)o->conf_id, (long long)o->cluster_size, o->read_only ? " read_only" : "",
+            o->is_maintenance ? " maint" : "", s->plan.node[i].is_master ? "Master " : "",
+            s->plan.node[i].is_slave ? "Slave " : "", s->plan.node[i].why);
     }
 }
 
 /* ---- faults ---- */
 
-enum fault_kind { KILL, LEAVE, FREEZE, CUT, DESYNC, READ_ONLY, MAINTENANCE, UNSEEN, FAULT_COUNT };
+enum fault_kind {
+    KILL,
+    LEAVE,
+    FREEZE,
+    CUT,
+    DESYNC,
+    READ_ONLY,
+    MAINTENANCE,
+    UNSEEN,
+    FAULT_COUNT
+};
 
 static void begin_fault(struct sim *s, enum fault_kind kind, unsigned i)
 {
@@ -137,7 +158,8 @@ static void fault(struct sim *s)
 {
     struct model *w = &s->w;
     unsigned i = (unsigned)model_random(w, w->count);
-    enum fault_kind kind = model_chance(w, 30) ? FREEZE : (enum fault_kind)model_random(w, FAULT_COUNT);
+    enum fault_kind kind =
+        model_chance(w, 30) ? FREEZE : (enum fault_kind)model_random(w, FAULT_COUNT);
     if (model_chance(w, 10)) {
         s->clock_offset_ms += model_random(w, 120000);
         s->has_clock_stepped = true;
@@ -209,9 +231,10 @@ static void observe(struct sim *s)
 static bool is_claiming(const struct sim *s, unsigned i)
 {
     const struct sl_galera_observation *o = &s->obs[i];
-    bool is_state_ok = o->local_state == 4 || (o->local_state == 2 && s->config.available_when_donor);
-    return o->answer == SL_GALERA_ANSWERED && o->is_primary && o->is_ready && is_state_ok && !o->is_desynced &&
-           o->local_index >= 0;
+    bool is_state_ok =
+        o->local_state == 4 || (o->local_state == 2 && s->config.available_when_donor);
+    return o->answer == SL_GALERA_ANSWERED && o->is_primary && o->is_ready && is_state_ok &&
+           !o->is_desynced && o->local_index >= 0;
 }
 
 static int64_t newest_view(const struct sim *s)
@@ -262,7 +285,8 @@ static void check_stale(struct sim *s)
 {
     int64_t newest = newest_view(s);
     for (unsigned i = 0; i < s->monitored; i++) {
-        bool is_stale = is_claiming(s, i) && s->obs[i].conf_id < newest && model_is_excluded(&s->w, i) &&
+        bool is_stale = is_claiming(s, i) && s->obs[i].conf_id < newest &&
+                        model_is_excluded(&s->w, i) &&
                         s->obs[i].conf_id == s->w.node[i].shown.conf_id;
         if (!is_stale) {
             s->stale_since_ms[i] = 0;
@@ -274,30 +298,34 @@ static void check_stale(struct sim *s)
         }
         s->stale_ticks[i]++;
         uint64_t age_ms = s->w.now_ms - s->stale_since_ms[i];
-        bool is_proven = s->stale_ticks[i] >= 2 && (s->w.lists == LISTS_GOOD || is_whole(s, newest));
+        bool is_proven =
+            s->stale_ticks[i] >= 2 && (s->w.lists == LISTS_GOOD || is_whole(s, newest));
         if (s->plan.node[i].is_joined && !s->was_joined[i]) {
             fail(s, "node %u was expelled and gained a role", i);
         }
         bool is_confirmed = s->stale_ticks[i] >= 3 && age_ms > SL_GALERA_CONFIRM_MS + JITTER_MS;
         if ((is_proven || is_confirmed) && s->plan.node[i].is_joined) {
-            fail(s, "node %u was expelled and still has a role after %u looks, %llu ms", i, s->stale_ticks[i],
-                 (unsigned long long)age_ms);
+            fail(s, "node %u was expelled and still has a role after %u looks, %llu ms", i,
+                 s->stale_ticks[i], (unsigned long long)age_ms);
         }
     }
 }
 
-/* A node that never left its view gains nothing by it once a newer one was the cluster, even if nobody else is left. */
+/* A node that never left its view gains nothing by it once a newer one was the cluster, even if
+ * nobody else is left. */
 static void check_past(struct sim *s)
 {
     for (unsigned i = 0; i < s->monitored; i++) {
         const struct sl_galera_observation *o = &s->obs[i];
-        bool is_same = o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 && o->conf_id == s->last_seen_view[i];
-        if (is_same && !s->was_joined[i] && s->plan.node[i].is_joined && o->conf_id < s->newest_living_view &&
-            model_is_excluded(&s->w, i)) {
+        bool is_same =
+            o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 && o->conf_id == s->last_seen_view[i];
+        if (is_same && !s->was_joined[i] && s->plan.node[i].is_joined &&
+            o->conf_id < s->newest_living_view && model_is_excluded(&s->w, i)) {
             fail(s, "node %u gained a role with a view of the past", i);
         }
         if (o->answer != SL_GALERA_NO_ANSWER) {
-            s->last_seen_view[i] = o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 ? o->conf_id : 0;
+            s->last_seen_view[i] =
+                o->answer == SL_GALERA_ANSWERED && o->conf_id > 0 ? o->conf_id : 0;
         }
     }
     if (s->plan.conf_id > s->newest_living_view) {
@@ -305,10 +333,12 @@ static void check_past(struct sim *s)
     }
 }
 
-/* A member whose view is current, or late by less than the confirmation, keeps what it has: no flapping on view changes. */
+/* A member whose view is current, or late by less than the confirmation, keeps what it has: no
+ * flapping on view changes. */
 static void check_steady(struct sim *s)
 {
-    int64_t newest = newest_view(s) > s->newest_living_view ? newest_view(s) : s->newest_living_view;
+    int64_t newest =
+        newest_view(s) > s->newest_living_view ? newest_view(s) : s->newest_living_view;
     for (unsigned i = 0; i < s->monitored; i++) {
         bool is_older = s->obs[i].conf_id < newest;
         if (!is_older || !is_claiming(s, i)) {
@@ -317,9 +347,10 @@ static void check_steady(struct sim *s)
             s->older_since_ms[i] = s->w.now_ms;
         }
         uint64_t age_ms = is_older && s->older_since_ms[i] ? s->w.now_ms - s->older_since_ms[i] : 0;
-        uint64_t limit_ms = s->w.lists == LISTS_GOOD ? SL_GALERA_LAG_GRACE_MS : SL_GALERA_CONFIRM_MS;
-        bool must_stay = is_claiming(s, i) && !model_is_excluded(&s->w, i) && s->was_joined[i] && age_ms < limit_ms &&
-                         !s->has_clock_stepped;
+        uint64_t limit_ms =
+            s->w.lists == LISTS_GOOD ? SL_GALERA_LAG_GRACE_MS : SL_GALERA_CONFIRM_MS;
+        bool must_stay = is_claiming(s, i) && !model_is_excluded(&s->w, i) && s->was_joined[i] &&
+                         age_ms < limit_ms && !s->has_clock_stepped;
         if (must_stay && !s->plan.node[i].is_joined) {
             fail(s, "node %u is a healthy member and lost its roles", i);
         }
@@ -342,7 +373,8 @@ static void check_master_moves(struct sim *s)
     if (s->config.disable_master_role_setting && new >= 0) {
         fail(s, "a Master although roles are off");
     }
-    if (s->config.root_node_as_master && !s->config.use_priority && !s->config.disable_master_failback) {
+    if (s->config.root_node_as_master && !s->config.use_priority &&
+        !s->config.disable_master_failback) {
         if (new >= 0 && s->obs[new].local_index != 0) {
             fail(s, "the Master is not the root node");
         }
@@ -351,7 +383,8 @@ static void check_master_moves(struct sim *s)
     if (new >= 0 && s->obs[new].read_only) {
         for (unsigned i = 0; i < s->monitored; i++) {
             bool is_allowed = !s->config.use_priority || s->priority[i] >= 0;
-            if (s->plan.node[i].is_joined && !s->is_maintenance[i] && !s->obs[i].read_only && is_allowed) {
+            if (s->plan.node[i].is_joined && !s->is_maintenance[i] && !s->obs[i].read_only &&
+                is_allowed) {
                 fail(s, "the Master is read_only, node %u is not", i);
             }
         }
@@ -359,9 +392,10 @@ static void check_master_moves(struct sim *s)
     if (s->config.disable_master_role_setting || old < 0 || new == old) {
         return;
     }
-    bool is_healthy = s->plan.node[old].is_joined && !s->is_maintenance[old] && !s->obs[old].read_only &&
-                      !(s->config.use_priority && s->priority[old] < 0);
-    bool is_outranked = new >= 0 && outranks(s, (unsigned)new, (unsigned)old) && !s->config.disable_master_failback;
+    bool is_healthy = s->plan.node[old].is_joined && !s->is_maintenance[old] &&
+                      !s->obs[old].read_only && !(s->config.use_priority && s->priority[old] < 0);
+    bool is_outranked =
+        new >= 0 && outranks(s, (unsigned)new, (unsigned)old) && !s->config.disable_master_failback;
     if (is_healthy && !is_outranked) {
         fail(s, "the Master moved from %d to %d although it is healthy", old, new);
     }
@@ -372,8 +406,13 @@ static void print_tick(const struct sim *s)
     printf("%8.2f", (double)s->w.now_ms / 1000.0);
     for (unsigned i = 0; i < s->monitored; i++) {
         const struct sl_galera_node_plan *n = &s->plan.node[i];
-        printf(" | %c %lld/%lld %s", n->is_master ? 'M' : n->is_slave ? 'S' : n->is_running ? 'r' : '-',
-               (long long)s->obs[i].conf_id, (long long)s->obs[i].cluster_size, sl_galera_reason_name(n->reason));
+        printf(" | %c %lld/%lld %s",
+               n->is_master    ? 'M'
+               : n->is_slave   ? 'S'
+               : n->is_running ? 'r'
+                               : '-',
+               (long long)s->obs[i].conf_id, (long long)s->obs[i].cluster_size,
+               sl_galera_reason_name(n->reason));
     }
     printf("\n");
 }
@@ -382,7 +421,8 @@ static void tick(struct sim *s)
 {
     s->tick++;
     observe(s);
-    sl_galera_decide(&s->config, &s->memory, s->obs, s->monitored, s->w.now_ms + s->clock_offset_ms, &s->plan);
+    sl_galera_decide(&s->config, &s->memory, s->obs, s->monitored, s->w.now_ms + s->clock_offset_ms,
+                     &s->plan);
     if (s->is_verbose) {
         print_tick(s);
     }
@@ -490,6 +530,7 @@ int main(int argc, char **argv)
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         failed += !run_seed(seed, is_verbose);
     }
-    printf("%llu seeds from %llu, %u failed\n", (unsigned long long)seeds, (unsigned long long)first, failed);
+    printf("%llu seeds from %llu, %u failed\n", (unsigned long long)seeds,
+           (unsigned long long)first, failed);
     return failed ? 1 : 0;
 }

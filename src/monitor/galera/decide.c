@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decisions of galeramon. Pure functions over what was seen; nothing here blocks, allocates or reads a clock.
+ * The decisions of galeramon. Pure functions over what was seen; nothing here blocks, allocates or
+ * reads a clock.
  *
  *   1. the cluster   which wsrep_cluster_state_uuid most nodes share
  *   2. the view      which (conf_id, size) of that cluster is the living one
@@ -8,14 +9,14 @@
  *   4. the Master    who of the joined; it stays where it is while healthy
  *   5. replicas      asynchronous replicas of joined nodes
  *
- * Facts about Galera: a Primary component numbers its views (wsrep_cluster_conf_id) upwards; a new view holds more
- * than half of the one before it, unless somebody bootstraps by hand (Galera documentation: "Quorum components",
- * "Resetting the quorum"; status variables page). A node that was stopped keeps reporting its last view for seconds
- * after it runs again.
+ * Facts about Galera: a Primary component numbers its views (wsrep_cluster_conf_id) upwards; a new
+ * view holds more than half of the one before it, unless somebody bootstraps by hand (Galera
+ * documentation: "Quorum components", "Resetting the quorum"; status variables page). A node that
+ * was stopped keeps reporting its last view for seconds after it runs again.
  *
- * Invariants: D1 at most one node gets Master, and it is joined. D2 only nodes that answered get any role. D3 a node
- * whose component is not Primary gets none. D4 a node outside the living view never gains a role; it may keep
- * one only while SUSPECT or CATCHING_UP, both bounded in time.
+ * Invariants: D1 at most one node gets Master, and it is joined. D2 only nodes that answered get
+ * any role. D3 a node whose component is not Primary gets none. D4 a node outside the living view
+ * never gains a role; it may keep one only while SUSPECT or CATCHING_UP, both bounded in time.
  */
 #include "monitor/galera/decide.h"
 
@@ -25,7 +26,7 @@
 #include "base/assert.h"
 
 enum {
-    STATE_DONOR = 2,  /* values of wsrep_local_state */
+    STATE_DONOR = 2, /* values of wsrep_local_state */
     STATE_SYNCED = 4,
     NOTABLE_RECV_QUEUE = 16, /* gcs.fc_limit starts there */
     NOTABLE_FLOW_CONTROL_PCT = 5
@@ -44,7 +45,11 @@ struct look {
 };
 
 /* What the living view tells about a node outside it. */
-enum membership { IS_OUT, IS_IN, IS_UNKNOWN };
+enum membership {
+    IS_OUT,
+    IS_IN,
+    IS_UNKNOWN
+};
 
 static const struct {
     const char *name, *text;
@@ -90,18 +95,20 @@ void sl_galera_memory_init(struct sl_galera_memory *memory)
 
 static bool has_cluster(const struct sl_galera_observation *o)
 {
-    return o->answer == SL_GALERA_ANSWERED && o->has_wsrep && o->uuid[0] && strcmp(o->uuid, NO_CLUSTER_UUID) != 0;
+    return o->answer == SL_GALERA_ANSWERED && o->has_wsrep && o->uuid[0] &&
+           strcmp(o->uuid, NO_CLUSTER_UUID) != 0;
 }
 
 /* A live Primary component with a numbered view: what a quorum can be read from. */
 static bool has_view(const struct sl_galera_observation *o)
 {
-    return has_cluster(o) && o->is_primary && o->is_connected && o->conf_id >= 0 && o->cluster_size > 0;
+    return has_cluster(o) && o->is_primary && o->is_connected && o->conf_id >= 0 &&
+           o->cluster_size > 0;
 }
 
 /* Most nodes win; then Primary ones; then the cluster it was; then the larger uuid. */
-static bool is_better_cluster(const struct look *l, const char *uuid, const unsigned score[2], const char *best,
-                              const unsigned best_score[2])
+static bool is_better_cluster(const struct look *l, const char *uuid, const unsigned score[2],
+                              const char *best, const unsigned best_score[2])
 {
     for (int i = 0; i < 2; i++) {
         if (score[i] != best_score[i]) {
@@ -149,8 +156,8 @@ static bool is_in_cluster(const struct look *l, unsigned i)
 static bool is_in_view(const struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
-    return is_in_cluster(l, i) && has_view(o) && !l->memory->node[i].is_past && o->conf_id == v->conf_id &&
-           o->cluster_size == v->size;
+    return is_in_cluster(l, i) && has_view(o) && !l->memory->node[i].is_past &&
+           o->conf_id == v->conf_id && o->cluster_size == v->size;
 }
 
 /* ---- member lists: wsrep_incoming_addresses, one entry per member in index order ---- */
@@ -180,14 +187,16 @@ static int64_t count_entries(const char *list, const char *wanted, size_t wanted
     return found;
 }
 
-/* Is the node listed as a member by somebody in the living view? Its identity is the entry that its own list has at its
- * own index; it must be unique there ("AUTO" and forwarded ports may repeat). */
+/* Is the node listed as a member by somebody in the living view? Its identity is the entry that
+ * its own list has at its own index; it must be unique there ("AUTO" and forwarded ports may
+ * repeat). */
 static enum membership is_listed(const struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
     const char *me;
     size_t len;
-    bool is_known = o->members[0] && o->local_index >= 0 && count_entries(o->members, NULL, 0) == o->cluster_size &&
+    bool is_known = o->members[0] && o->local_index >= 0 &&
+                    count_entries(o->members, NULL, 0) == o->cluster_size &&
                     nth_entry(o->members, o->local_index, &me, &len) && len > 0 &&
                     count_entries(o->members, me, len) == 1;
     if (!is_known) {
@@ -196,7 +205,8 @@ static enum membership is_listed(const struct look *l, unsigned i, const struct 
     enum membership result = IS_UNKNOWN;
     for (unsigned k = 0; k < l->count; k++) {
         const struct sl_galera_observation *p = &l->obs[k];
-        if (!is_in_view(l, k, v) || !p->members[0] || count_entries(p->members, NULL, 0) != v->size) {
+        if (!is_in_view(l, k, v) || !p->members[0] ||
+            count_entries(p->members, NULL, 0) != v->size) {
             continue;
         }
         if (count_entries(p->members, me, len) > 0) {
@@ -207,9 +217,9 @@ static enum membership is_listed(const struct look *l, unsigned i, const struct 
     return result;
 }
 
-/* Could `newer` have come out of `older` by quorum, that is, can it hold more than half of its members? Members in common can
- * only be: supporters of `older` that are not seen in `newer` yet, nodes seen in `newer` that `older` does not show, and
- * nodes that are seen in neither. */
+/* Could `newer` have come out of `older` by quorum, that is, can it hold more than half of its
+ * members? Members in common can only be: supporters of `older` that are not seen in `newer`
+ * yet, nodes seen in `newer` that `older` does not show, and nodes that are seen in neither. */
 static bool can_descend(const struct sl_galera_view *newer, const struct sl_galera_view *older)
 {
     int64_t unseen_newer = SL_MAX(newer->size - newer->supporters, 0);
@@ -220,8 +230,10 @@ static bool can_descend(const struct sl_galera_view *newer, const struct sl_gale
     return 2 * (lagging + moved_on + elsewhere) > older->size;
 }
 
-/* Do the supporters of `older` count a node as theirs that is in `newer` by now? Then `older` is the past for sure. */
-static enum membership counts_as_its_own(const struct look *l, const struct sl_galera_view *older, const struct sl_galera_view *newer)
+/* Do the supporters of `older` count a node as theirs that is in `newer` by now? Then `older` is
+ * the past for sure. */
+static enum membership counts_as_its_own(const struct look *l, const struct sl_galera_view *older,
+                                         const struct sl_galera_view *newer)
 {
     enum membership result = IS_UNKNOWN;
     for (unsigned i = 0; i < l->count; i++) {
@@ -234,7 +246,8 @@ static enum membership counts_as_its_own(const struct look *l, const struct sl_g
     return result;
 }
 
-static bool is_successor(const struct look *l, const struct sl_galera_view *newer, const struct sl_galera_view *older)
+static bool is_successor(const struct look *l, const struct sl_galera_view *newer,
+                         const struct sl_galera_view *older)
 {
     switch (counts_as_its_own(l, older, newer)) {
     case IS_IN:
@@ -248,14 +261,15 @@ static bool is_successor(const struct look *l, const struct sl_galera_view *newe
 }
 
 /* `a` lives and `b` is its past, or a piece split off. */
-static bool supersedes(const struct look *l, const struct sl_galera_view *a, const struct sl_galera_view *b)
+static bool supersedes(const struct look *l, const struct sl_galera_view *a,
+                       const struct sl_galera_view *b)
 {
     bool is_newer = a->conf_id > b->conf_id;
     if (a->conf_id != b->conf_id && is_successor(l, is_newer ? a : b, is_newer ? b : a)) {
         return is_newer; /* time went on */
     }
-    /* Two components that both call themselves Primary: somebody bootstrapped a piece by hand. The one that more nodes
-     * support is the cluster. */
+    /* Two components that both call themselves Primary: somebody bootstrapped a piece by hand.
+     * The one that more nodes support is the cluster. */
     if (a->supporters != b->supporters) {
         return a->supporters > b->supporters;
     }
@@ -276,28 +290,30 @@ static bool is_outside(const struct look *l, unsigned i)
            (o->answer == SL_GALERA_ANSWERED && (!is_in_cluster(l, i) || !has_view(o)));
 }
 
-/* A thawed node may be the only one left that claims to be Primary, when those who went on without it fell apart. It is
- * measured by the living view that was seen last. */
+/* A thawed node may be the only one left that claims to be Primary, when those who went on
+ * without it fell apart. It is measured by the living view that was seen last. */
 static bool is_of_the_past(struct look *l, unsigned i)
 {
     const struct sl_galera_observation *o = &l->obs[i];
     const struct sl_galera_view *last = &l->memory->view;
     struct sl_galera_node_memory *mem = &l->memory->node[i];
-    if (!is_in_cluster(l, i) || !has_view(o) || last->supporters == 0 || o->conf_id >= last->conf_id || mem->was_outside) {
+    if (!is_in_cluster(l, i) || !has_view(o) || last->supporters == 0 ||
+        o->conf_id >= last->conf_id || mem->was_outside) {
         mem->past_looks = 0;
         return false;
     }
     struct sl_galera_view mine = {o->conf_id, o->cluster_size, 0};
     for (unsigned k = 0; k < l->count; k++) {
-        mine.supporters += is_in_cluster(l, k) && has_view(&l->obs[k]) && l->obs[k].conf_id == mine.conf_id &&
-                           l->obs[k].cluster_size == mine.size;
+        mine.supporters += is_in_cluster(l, k) && has_view(&l->obs[k]) &&
+                           l->obs[k].conf_id == mine.conf_id && l->obs[k].cluster_size == mine.size;
     }
     if (mem->past_looks++ == 0) {
         mem->past_since_ms = l->now_ms;
     }
     /* As in is_successor, without lists: those who could tell are gone. */
     bool is_ancestor = can_descend(last, &mine) || mine.size - mine.supporters >= last->supporters;
-    bool is_believed = mem->past_looks > SL_GALERA_PAST_LOOKS && elapsed_ms(l, mem->past_since_ms) >= SL_GALERA_PAST_MS;
+    bool is_believed = mem->past_looks > SL_GALERA_PAST_LOOKS &&
+                       elapsed_ms(l, mem->past_since_ms) >= SL_GALERA_PAST_MS;
     return is_ancestor && !is_believed;
 }
 
@@ -312,7 +328,8 @@ static void find_past(struct look *l)
     }
 }
 
-/* Who shows an older view later is believed only if it was outside in between, so that it entered that view since. */
+/* Who shows an older view later is believed only if it was outside in between, so that it
+ * entered that view since. */
 static void remember_view(struct look *l, const struct sl_galera_view *v)
 {
     if (v->supporters == 0) {
@@ -354,7 +371,8 @@ static struct sl_galera_view find_view(const struct look *l)
     return best;
 }
 
-static enum membership membership_of(const struct look *l, unsigned i, const struct sl_galera_view *v)
+static enum membership membership_of(const struct look *l, unsigned i,
+                                     const struct sl_galera_view *v)
 {
     /* All its members were seen, and this node is not among them. */
     return v->supporters >= v->size ? IS_OUT : is_listed(l, i, v);
@@ -370,7 +388,8 @@ static void explain(struct sl_galera_node_plan *n, enum sl_galera_reason reason)
 
 static bool is_donor_in_use(const struct look *l, const struct sl_galera_observation *o)
 {
-    return o->local_state == STATE_DONOR && l->config->available_when_donor && o->has_nonblocking_sst;
+    return o->local_state == STATE_DONOR && l->config->available_when_donor &&
+           o->has_nonblocking_sst;
 }
 
 /* What the node says about itself. SYNCED: it claims to be fit for use. */
@@ -401,7 +420,8 @@ static enum sl_galera_reason own_claim(const struct look *l, const struct sl_gal
     return SL_GALERA_WHY_SYNCED;
 }
 
-/* D4: the node claims to be fit but is outside the living view. May it keep what it has a little longer? */
+/* D4: the node claims to be fit but is outside the living view. May it keep what it has a little
+ * longer? */
 static void judge_outsider(struct look *l, unsigned i, const struct sl_galera_view *v)
 {
     const struct sl_galera_observation *o = &l->obs[i];
@@ -409,7 +429,8 @@ static void judge_outsider(struct look *l, unsigned i, const struct sl_galera_vi
     struct sl_galera_node_plan *n = &l->plan->node[i];
     enum membership m = membership_of(l, i, v);
     if (l->plan->conf_id < 0) {
-        m = mem->was_joined ? IS_IN : IS_OUT; /* those who could tell are gone: a member that lags, or the past */
+        /* those who could tell are gone: a member that lags, or the past */
+        m = mem->was_joined ? IS_IN : IS_OUT;
     }
     if (mem->suspect_looks == 0) {
         mem->suspect_since_ms = l->now_ms;
@@ -428,8 +449,9 @@ static void judge_outsider(struct look *l, unsigned i, const struct sl_galera_vi
         explain(n, SL_GALERA_WHY_STALE);
     }
     size_t len = strlen(n->why);
-    snprintf(n->why + len, sizeof(n->why) - len, ": it has view %lld of %lld, they have view %lld of %lld",
-             (long long)o->conf_id, (long long)o->cluster_size, (long long)v->conf_id, (long long)v->size);
+    snprintf(n->why + len, sizeof(n->why) - len,
+             ": it has view %lld of %lld, they have view %lld of %lld", (long long)o->conf_id,
+             (long long)o->cluster_size, (long long)v->conf_id, (long long)v->size);
 }
 
 static void judge_node(struct look *l, unsigned i, const struct sl_galera_view *v)
@@ -447,7 +469,8 @@ static void judge_node(struct look *l, unsigned i, const struct sl_galera_view *
     } else if (claim == SL_GALERA_WHY_SYNCED) {
         n->is_joined = true;
     } else if (claim == SL_GALERA_WHY_NOT_SYNCED) {
-        snprintf(n->why, sizeof(n->why), "its state is %.60s", o->state_comment[0] ? o->state_comment : "unknown");
+        snprintf(n->why, sizeof(n->why), "its state is %.60s",
+                 o->state_comment[0] ? o->state_comment : "unknown");
     }
     l->memory->node[i].suspect_looks = 0;
 }
@@ -457,9 +480,10 @@ static void judge_nodes(struct look *l, const struct sl_galera_view *v)
     for (unsigned i = 0; i < l->count; i++) {
         judge_node(l, i, v);
         l->memory->node[i].was_joined = l->plan->node[i].is_joined;
-        /* A slow answer may describe a later moment than the quick ones: a node that was stopped meanwhile would look as
-         * fresh as its peers did before. */
-        if (l->obs[i].answer == SL_GALERA_ANSWERED && l->obs[i].latency_ms > SL_GALERA_SLOW_ANSWER_MS) {
+        /* A slow answer may describe a later moment than the quick ones: a node that was stopped
+         * meanwhile would look as fresh as its peers did before. */
+        if (l->obs[i].answer == SL_GALERA_ANSWERED &&
+            l->obs[i].latency_ms > SL_GALERA_SLOW_ANSWER_MS) {
             l->plan->wants_look = true;
         }
     }
@@ -521,7 +545,8 @@ static bool has_joined(const struct look *l)
     return false;
 }
 
-/* Healthy and as able as the best: then only a better priority can move the Master, and failback may forbid that. */
+/* Healthy and as able as the best: then only a better priority can move the Master, and failback
+ * may forbid that. */
 static bool may_stay(const struct look *l, int current, int best)
 {
     if (current < 0 || (unsigned)current >= l->count || !is_candidate(l, (unsigned)current) ||
@@ -542,7 +567,8 @@ static int choose_master(struct look *l)
         return -1;
     }
     if (best < 0) {
-        l->plan->choice = has_joined(l) ? SL_GALERA_CHOICE_NONE_ALLOWED : SL_GALERA_CHOICE_NONE_JOINED;
+        l->plan->choice =
+            has_joined(l) ? SL_GALERA_CHOICE_NONE_ALLOWED : SL_GALERA_CHOICE_NONE_JOINED;
         return -1;
     }
     if (c->root_node_as_master && !c->use_priority && !c->disable_master_failback) {
@@ -551,11 +577,13 @@ static int choose_master(struct look *l)
         return is_root ? best : -1;
     }
     if (may_stay(l, current, best)) {
-        bool is_sticky = c->disable_master_failback && is_better_master(l, (unsigned)best, (unsigned)current);
+        bool is_sticky =
+            c->disable_master_failback && is_better_master(l, (unsigned)best, (unsigned)current);
         l->plan->choice = is_sticky ? SL_GALERA_CHOICE_STICKY : SL_GALERA_CHOICE_KEPT;
         return current;
     }
-    l->plan->choice = priority_key(l, (unsigned)best) != INT64_MAX ? SL_GALERA_CHOICE_PRIORITY : SL_GALERA_CHOICE_INDEX;
+    l->plan->choice = priority_key(l, (unsigned)best) != INT64_MAX ? SL_GALERA_CHOICE_PRIORITY
+                                                                   : SL_GALERA_CHOICE_INDEX;
     return best;
 }
 
@@ -563,7 +591,8 @@ static void give_roles(struct look *l)
 {
     int master = choose_master(l);
     l->plan->master = master;
-    /* While nobody is Master the last one is remembered: when all come back together it stays where it was. */
+    /* While nobody is Master the last one is remembered: when all come back together it stays
+     * where it was. */
     if (master >= 0 || l->config->disable_master_role_setting) {
         l->memory->master = master;
     }
@@ -589,13 +618,15 @@ static bool is_source_joined(const struct look *l, int64_t source_id)
     return false;
 }
 
-/* A server that replicates from a joined node serves reads, unless it is a sick node of the cluster itself. */
+/* A server that replicates from a joined node serves reads, unless it is a sick node of the
+ * cluster itself. */
 static void find_replicas(struct look *l)
 {
     for (unsigned i = 0; i < l->count; i++) {
         const struct sl_galera_observation *o = &l->obs[i];
         struct sl_galera_node_plan *n = &l->plan->node[i];
-        bool is_fit = n->reason == SL_GALERA_WHY_NOT_GALERA || n->reason == SL_GALERA_WHY_FOREIGN_CLUSTER;
+        bool is_fit =
+            n->reason == SL_GALERA_WHY_NOT_GALERA || n->reason == SL_GALERA_WHY_FOREIGN_CLUSTER;
         if (n->is_running && is_fit && o->source_id > 0 && is_source_joined(l, o->source_id)) {
             n->is_slave = true;
             explain(n, SL_GALERA_WHY_REPLICA);
@@ -683,7 +714,8 @@ void sl_galera_decide(const struct sl_galera_config *config, struct sl_galera_me
 
 /* ---- set_donor_nodes ---- */
 
-static bool has_priorities(const struct sl_galera_config *config, const struct sl_galera_observation *obs,
+static bool has_priorities(const struct sl_galera_config *config,
+                           const struct sl_galera_observation *obs,
                            const struct sl_galera_plan *plan, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -695,15 +727,18 @@ static bool has_priorities(const struct sl_galera_config *config, const struct s
 }
 
 /* Does a come before b? The likelier the next Master, the later. */
-static bool donates_first(const struct sl_galera_observation *a, const struct sl_galera_observation *b, bool by_priority)
+static bool donates_first(const struct sl_galera_observation *a,
+                          const struct sl_galera_observation *b, bool by_priority)
 {
     int64_t key_a = by_priority && a->priority > 0 ? -a->priority : INT64_MIN;
     int64_t key_b = by_priority && b->priority > 0 ? -b->priority : INT64_MIN;
     return key_a != key_b ? key_a < key_b : a->local_index > b->local_index;
 }
 
-void sl_galera_donor_list(const struct sl_galera_config *config, const struct sl_galera_observation *obs,
-                          const struct sl_galera_plan *plan, unsigned count, char *out, unsigned size)
+void sl_galera_donor_list(const struct sl_galera_config *config,
+                          const struct sl_galera_observation *obs,
+                          const struct sl_galera_plan *plan, unsigned count, char *out,
+                          unsigned size)
 {
     unsigned order[SL_GALERA_NODES_MAX];
     unsigned n = 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What galeramon decides: from one look at all nodes to their roles. Pure: no I/O, no clock, no allocation.
+ * What galeramon decides: from one look at all nodes to their roles. Pure: no I/O, no clock, no
+ * allocation.
  *
- *   observations (one per monitored server, taken concurrently) + memory of earlier looks + now -> plan
+ *   observations (one per monitored server, taken concurrently) + memory of earlier looks + now ->
+ *   plan
  *
  * The reasoning is in docs/internals/galera-monitor.md.
  */
@@ -13,14 +15,17 @@
 #include <stdint.h>
 
 enum {
-    SL_GALERA_NODES_MAX = 64,       /* monitored servers */
-    SL_GALERA_MEMBERS_MAX = 1024,   /* bytes of wsrep_incoming_addresses; a longer list is not used */
+    SL_GALERA_NODES_MAX = 64, /* monitored servers */
+    /* bytes of wsrep_incoming_addresses; a longer list is not used */
+    SL_GALERA_MEMBERS_MAX = 1024,
     SL_GALERA_TEXT_MAX = 160,
-    SL_GALERA_CONFIRM_MS = 500,     /* an older view without proof is believed stale after this, and two looks */
-    SL_GALERA_LAG_GRACE_MS = 5000,  /* a known member may be behind a view change for so long */
-    SL_GALERA_PAST_MS = 60000,      /* nobody goes on claiming a dead view for so long ... */
-    SL_GALERA_PAST_LOOKS = 20,      /* ... and so many looks (clocks may jump) */
-    SL_GALERA_SLOW_ANSWER_MS = 1000 /* an answer that took longer may be older than the others: look again */
+    /* an older view without proof is believed stale after this, and two looks */
+    SL_GALERA_CONFIRM_MS = 500,
+    SL_GALERA_LAG_GRACE_MS = 5000, /* a known member may be behind a view change for so long */
+    SL_GALERA_PAST_MS = 60000,     /* nobody goes on claiming a dead view for so long ... */
+    SL_GALERA_PAST_LOOKS = 20,     /* ... and so many looks (clocks may jump) */
+    /* an answer that took longer may be older than the others: look again */
+    SL_GALERA_SLOW_ANSWER_MS = 1000
 };
 
 enum sl_galera_answer {
@@ -33,32 +38,33 @@ enum sl_galera_answer {
 /* One look at one node. Strings that were not reported are empty, numbers -1. */
 struct sl_galera_observation {
     enum sl_galera_answer answer;
-    uint32_t latency_ms;          /* how long the answer took */
-    bool is_maintenance;          /* the admin's wish */
+    uint32_t latency_ms; /* how long the answer took */
+    bool is_maintenance; /* the admin's wish */
     bool is_draining;
-    int64_t priority;             /* of the server's settings */
+    int64_t priority; /* of the server's settings */
 
-    bool has_wsrep;               /* Galera is switched on here */
-    bool is_primary;              /* wsrep_cluster_status is Primary */
-    bool is_ready;                /* wsrep_ready */
-    bool is_connected;            /* wsrep_connected */
-    bool is_desynced;             /* wsrep_desync, set by hand */
-    bool rejects_queries;         /* wsrep_reject_queries is ALL or ALL_KILL */
-    bool donor_rejects_queries;   /* wsrep_sst_donor_rejects_queries */
-    bool has_nonblocking_sst;     /* wsrep_sst_method is mariabackup or xtrabackup */
-    int local_state;              /* wsrep_local_state */
-    int64_t local_index;          /* -1: not a member or unreadable */
+    bool has_wsrep;             /* Galera is switched on here */
+    bool is_primary;            /* wsrep_cluster_status is Primary */
+    bool is_ready;              /* wsrep_ready */
+    bool is_connected;          /* wsrep_connected */
+    bool is_desynced;           /* wsrep_desync, set by hand */
+    bool rejects_queries;       /* wsrep_reject_queries is ALL or ALL_KILL */
+    bool donor_rejects_queries; /* wsrep_sst_donor_rejects_queries */
+    bool has_nonblocking_sst;   /* wsrep_sst_method is mariabackup or xtrabackup */
+    int local_state;            /* wsrep_local_state */
+    int64_t local_index;        /* -1: not a member or unreadable */
     int64_t cluster_size;
-    int64_t conf_id;              /* wsrep_cluster_conf_id; -1 while non-Primary */
+    int64_t conf_id; /* wsrep_cluster_conf_id; -1 while non-Primary */
     int64_t recv_queue;
-    double flow_control_pct;      /* share of the time since the last look; -1 unknown */
-    char uuid[40];                /* wsrep_cluster_state_uuid */
+    double flow_control_pct; /* share of the time since the last look; -1 unknown */
+    char uuid[40];           /* wsrep_cluster_state_uuid */
     char state_comment[64];
     char members[SL_GALERA_MEMBERS_MAX]; /* wsrep_incoming_addresses */
     char node_name[64];
 
     int64_t server_id;
-    int64_t source_id;            /* server_id of its replication source when the SQL thread runs; -1 none */
+    /* server_id of its replication source when the SQL thread runs; -1 none */
+    int64_t source_id;
     bool read_only;
 };
 
@@ -72,18 +78,20 @@ struct sl_galera_config {
 
 /* What is remembered from look to look. */
 struct sl_galera_memory {
-    int master;                   /* index of the Master, -1 none */
-    char uuid[40];                /* of the cluster, "" unknown */
+    int master;    /* index of the Master, -1 none */
+    char uuid[40]; /* of the cluster, "" unknown */
     /* The living view that was seen last, with the nodes seen in it; 0 supporters: none yet. */
     struct sl_galera_view {
         int64_t conf_id;
-        int64_t size;        /* as its members say */
-        int64_t supporters;  /* nodes that say so */
+        int64_t size;       /* as its members say */
+        int64_t supporters; /* nodes that say so */
     } view;
     struct sl_galera_node_memory {
         bool was_joined;
-        bool was_outside;          /* since `view` was first seen: it was gone, or in no Primary component */
-        bool is_past;              /* its view is older than `view`, and it did not enter it since */
+        /* since `view` was first seen: it was gone, or in no Primary component */
+        bool was_outside;
+        /* its view is older than `view`, and it did not enter it since */
+        bool is_past;
         uint64_t past_since_ms;
         unsigned past_looks;
         uint64_t suspect_since_ms; /* its view has been older than the cluster's since then */
@@ -141,12 +149,12 @@ enum sl_galera_choice {
 };
 
 struct sl_galera_plan {
-    int master;                      /* index or -1 */
+    int master; /* index or -1 */
     enum sl_galera_choice choice;
-    char uuid[40];                   /* of the cluster, "" unknown */
-    int64_t conf_id;                 /* of its view, -1 unknown */
-    int64_t cluster_size;            /* -1 unknown */
-    bool wants_look;                 /* look again soon: something awaits confirmation */
+    char uuid[40];        /* of the cluster, "" unknown */
+    int64_t conf_id;      /* of its view, -1 unknown */
+    int64_t cluster_size; /* -1 unknown */
+    bool wants_look;      /* look again soon: something awaits confirmation */
     struct sl_galera_node_plan {
         bool is_running;
         bool is_joined;
@@ -169,9 +177,12 @@ const char *sl_galera_reason_name(enum sl_galera_reason reason);
 const char *sl_galera_choice_name(enum sl_galera_choice choice);
 const char *sl_galera_choice_text(enum sl_galera_choice choice);
 
-/* The value of wsrep_sst_donor for set_donor_nodes: names of the joined Slaves, the next candidate for Master last.
- * Empty when nothing is to be set (one-node cluster, no Slave, a name that cannot be quoted, too long). */
-void sl_galera_donor_list(const struct sl_galera_config *config, const struct sl_galera_observation *obs,
-                          const struct sl_galera_plan *plan, unsigned count, char *out, unsigned size);
+/* The value of wsrep_sst_donor for set_donor_nodes: names of the joined Slaves, the next
+ * candidate for Master last. Empty when nothing is to be set (one-node cluster, no Slave, a name
+ * that cannot be quoted, too long). */
+void sl_galera_donor_list(const struct sl_galera_config *config,
+                          const struct sl_galera_observation *obs,
+                          const struct sl_galera_plan *plan, unsigned count, char *out,
+                          unsigned size);
 
 #endif

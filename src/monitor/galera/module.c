@@ -2,9 +2,9 @@
 /*
  * The monitor module galeramon: probe -> decide -> publish.
  *
- * Owns one struct sl_galera_node per server (its probe thread writes it, the monitor thread reads it when the frame
- * says the probe answered), the memory of the decisions (monitor thread), and a copy of the last plan for
- * diagnostics and for the donor list (under `lock`).
+ * Owns one struct sl_galera_node per server (its probe thread writes it, the monitor thread reads
+ * it when the frame says the probe answered), the memory of the decisions (monitor thread), and a
+ * copy of the last plan for diagnostics and for the donor list (under `lock`).
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -21,17 +21,18 @@ struct galera {
     struct sl_galera_config config;
     bool set_donor_nodes;
     unsigned count;
-    struct sl_galera_node *nodes;       /* [count] */
-    _Atomic unsigned noted;             /* refused optional queries that were logged; probe threads */
+    struct sl_galera_node *nodes; /* [count] */
+    /* refused optional queries that were logged; probe threads */
+    _Atomic unsigned noted;
 
     /* monitor thread */
     struct sl_galera_memory memory;
-    struct sl_galera_observation *obs;  /* [count] */
+    struct sl_galera_observation *obs; /* [count] */
     struct sl_galera_plan plan;
     bool is_first_tick;
 
     pthread_mutex_t lock;
-    struct sl_galera_plan shown;        /* under lock */
+    struct sl_galera_plan shown; /* under lock */
     char donor_list[SL_GALERA_DONOR_LIST_MAX];
 };
 
@@ -104,8 +105,8 @@ static void probe(struct sl_monitor *m, void *instance, unsigned i)
 
 /* ---- monitor thread ---- */
 
-/* The roles that the status words carry (from the journal, or from before a restart of the monitor) are the memory
- * to start from: the Master stays where it was. */
+/* The roles that the status words carry (from the journal, or from before a restart of the
+ * monitor) are the memory to start from: the Master stays where it was. */
 static void remember(struct sl_monitor *m, struct galera *g)
 {
     for (unsigned i = 0; i < g->count; i++) {
@@ -136,8 +137,10 @@ static void collect(struct sl_monitor *m, struct galera *g)
 
 static uint32_t status_bits(const struct sl_galera_node_plan *n)
 {
-    return (n->is_running ? (uint32_t)SL_SERVER_RUNNING : 0) | (n->is_joined ? (uint32_t)SL_SERVER_JOINED : 0) |
-           (n->is_master ? (uint32_t)SL_SERVER_MASTER : 0) | (n->is_slave ? (uint32_t)SL_SERVER_SLAVE : 0);
+    return (n->is_running ? (uint32_t)SL_SERVER_RUNNING : 0) |
+           (n->is_joined ? (uint32_t)SL_SERVER_JOINED : 0) |
+           (n->is_master ? (uint32_t)SL_SERVER_MASTER : 0) |
+           (n->is_slave ? (uint32_t)SL_SERVER_SLAVE : 0);
 }
 
 static int64_t lag_of(const struct galera *g, unsigned i)
@@ -156,7 +159,8 @@ static void explain(struct sl_monitor *m, const struct galera *g, unsigned i)
     if (n->is_master) {
         snprintf(text, sizeof(text), "%s", sl_galera_choice_text(g->plan.choice));
     } else if (g->plan.master < 0) {
-        snprintf(text, sizeof(text), "%s; no Master: %s", n->why, sl_galera_choice_text(g->plan.choice));
+        snprintf(text, sizeof(text), "%s; no Master: %s", n->why,
+                 sl_galera_choice_text(g->plan.choice));
     } else {
         snprintf(text, sizeof(text), "%s", n->why);
     }
@@ -204,7 +208,8 @@ static void tick(struct sl_monitor *m, void *instance, uint64_t now_ms)
     pthread_mutex_lock(&g->lock);
     g->shown = g->plan;
     if (g->set_donor_nodes) {
-        sl_galera_donor_list(&g->config, g->obs, &g->plan, g->count, g->donor_list, sizeof(g->donor_list));
+        sl_galera_donor_list(&g->config, g->obs, &g->plan, g->count, g->donor_list,
+                             sizeof(g->donor_list));
     }
     pthread_mutex_unlock(&g->lock);
     if (g->plan.wants_look) {
@@ -214,7 +219,8 @@ static void tick(struct sl_monitor *m, void *instance, uint64_t now_ms)
 
 /* ---- any thread ---- */
 
-static void show_server(struct sl_monitor *m, const struct sl_galera_plan *plan, unsigned i, struct sl_diag *out)
+static void show_server(struct sl_monitor *m, const struct sl_galera_plan *plan, unsigned i,
+                        struct sl_diag *out)
 {
     struct sl_server *server = sl_monitor_server(m, i);
     struct sl_server_info info;
@@ -254,7 +260,8 @@ static void diagnostics(struct sl_monitor *m, void *instance, struct sl_diag *ou
     if (plan->cluster_size >= 0) {
         sl_diag_int(out, "cluster_size", plan->cluster_size);
     }
-    sl_diag_text(out, "master", plan->master >= 0 ? sl_monitor_server(m, (unsigned)plan->master)->name : NULL);
+    sl_diag_text(out, "master",
+                 plan->master >= 0 ? sl_monitor_server(m, (unsigned)plan->master)->name : NULL);
     sl_diag_text(out, "master_reason", sl_galera_choice_text(plan->choice));
     sl_diag_array_begin(out, "server_info");
     for (unsigned i = 0; i < g->count; i++) {
@@ -264,11 +271,13 @@ static void diagnostics(struct sl_monitor *m, void *instance, struct sl_diag *ou
     sl_free(plan);
 }
 
-static int admin_check(struct sl_monitor *m, void *instance, unsigned i, uint32_t set, struct sl_err *err)
+static int admin_check(struct sl_monitor *m, void *instance, unsigned i, uint32_t set,
+                       struct sl_err *err)
 {
     struct sl_server *server = sl_monitor_server(m, i);
     if ((set & SL_SERVER_DRAINING) && sl_status_is_master(sl_server_status(server))) {
-        return sl_err_set(err, SL_ESTATE, "server '%s' is the Master: Draining cannot be set on it", server->name);
+        return sl_err_set(err, SL_ESTATE, "server '%s' is the Master: Draining cannot be set on it",
+                          server->name);
     }
     return SL_OK;
 }

@@ -2,9 +2,10 @@
 /*
  * The queries of galeramon, and what their answers mean.
  *
- * Two queries carry everything that decides (SHOW GLOBAL STATUS, SHOW GLOBAL VARIABLES); any account that may log in
- * can run them, also on a node outside the Primary component. The rest is optional: a query that the account may
- * not run is reported once and left out until the next connection.
+ * Two queries carry everything that decides (SHOW GLOBAL STATUS, SHOW GLOBAL VARIABLES); any
+ * account that may log in can run them, also on a node outside the Primary component. The rest is
+ * optional: a query that the account may not run is reported once and left out until the next
+ * connection.
  * Names: Galera status variables and MariaDB system variables pages of the MariaDB documentation.
  *
  * Invariant: obs is complete before the probe ends; a probe that failed leaves only obs.answer.
@@ -23,27 +24,30 @@
 #include "base/log.h"
 #include "dbc/dbc.h"
 
-enum { NOBODY = -1 };
+enum {
+    NOBODY = -1
+};
 
 enum value_kind {
-    KIND_INT,      /* int64_t; what does not fit (Galera prints "none" as 2^64-1) is -1 */
-    KIND_SMALL,    /* int */
-    KIND_ON,       /* bool: ON, YES or 1 */
-    KIND_PRIMARY,  /* bool: "Primary" */
-    KIND_REJECT,   /* bool: anything but NONE */
-    KIND_SST,      /* bool: a method that leaves the donor usable */
-    KIND_TEXT      /* char[size] */
+    KIND_INT,     /* int64_t; what does not fit (Galera prints "none" as 2^64-1) is -1 */
+    KIND_SMALL,   /* int */
+    KIND_ON,      /* bool: ON, YES or 1 */
+    KIND_PRIMARY, /* bool: "Primary" */
+    KIND_REJECT,  /* bool: anything but NONE */
+    KIND_SST,     /* bool: a method that leaves the donor usable */
+    KIND_TEXT     /* char[size] */
 };
 
 struct value_row {
     const char *name;
     enum value_kind kind;
-    size_t offset;  /* in struct sl_galera_node */
+    size_t offset; /* in struct sl_galera_node */
     size_t size;
 };
 
 #define AT(field) offsetof(struct sl_galera_node, field)
-#define TEXT_AT(field) offsetof(struct sl_galera_node, field), sizeof(((struct sl_galera_node *)0)->field)
+#define TEXT_AT(field)                                                                             \
+    offsetof(struct sl_galera_node, field), sizeof(((struct sl_galera_node *)0)->field)
 
 static const struct value_row status_rows[] = {
     {"wsrep_local_state", KIND_SMALL, AT(obs.local_state), 0},
@@ -86,7 +90,11 @@ static const struct value_row variable_rows[] = {
     {"transaction_isolation", KIND_TEXT, TEXT_AT(info.tx_isolation)}, /* its name from 11.1 on */
 };
 
-enum optional_query { QUERY_REPLICATION, QUERY_COLLATION, QUERY_DONOR };
+enum optional_query {
+    QUERY_REPLICATION,
+    QUERY_COLLATION,
+    QUERY_DONOR
+};
 static const char *const optional_purpose[] = {
     [QUERY_REPLICATION] = "SHOW ALL SLAVES STATUS (replication from outside is not shown)",
     [QUERY_COLLATION] = "SHOW COLLATION (greetings use the default collation)",
@@ -137,7 +145,8 @@ static void store(struct sl_galera_node *node, const struct value_row *row, cons
         *(bool *)at = is_nonblocking_sst(text);
         break;
     case KIND_TEXT: {
-        /* A member list that is cut would name the wrong members: none is better. Other texts are for display. */
+        /* A member list that is cut would name the wrong members: none is better. Other texts
+         * are for display. */
         bool is_list = row->offset == AT(obs.members) || row->offset == AT(sst_donor);
         snprintf((char *)at, row->size, "%s", is_list && strlen(text) >= row->size ? "" : text);
         break;
@@ -145,7 +154,8 @@ static void store(struct sl_galera_node *node, const struct value_row *row, cons
     }
 }
 
-static const struct value_row *find_row(const struct value_row *rows, size_t count, const char *name)
+static const struct value_row *find_row(const struct value_row *rows, size_t count,
+                                        const char *name)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcasecmp(rows[i].name, name) == 0) {
@@ -183,9 +193,10 @@ static int show(struct sl_dbc *dbc, const char *what, const struct value_row *ro
 
 /* ---- optional queries ---- */
 
-/* 0 with *ret (may be NULL), SL_ENOTSUP when the server refuses it, or the connection is lost (other codes). */
-static int ask(struct sl_dbc *dbc, struct sl_galera_node *node, enum optional_query which, const char *sql,
-               struct sl_dbc_result **ret, struct sl_err *err)
+/* 0 with *ret (may be NULL), SL_ENOTSUP when the server refuses it, or the connection is lost
+ * (other codes). */
+static int ask(struct sl_dbc *dbc, struct sl_galera_node *node, enum optional_query which,
+               const char *sql, struct sl_dbc_result **ret, struct sl_err *err)
 {
     if (node->refused & (1U << which)) {
         return SL_ENOTSUP;
@@ -246,13 +257,15 @@ static int ask_collation(struct sl_dbc *dbc, struct sl_galera_node *node, struct
     return rc;
 }
 
-static int push_donors(struct sl_dbc *dbc, struct sl_galera_node *node, const char *list, struct sl_err *err)
+static int push_donors(struct sl_dbc *dbc, struct sl_galera_node *node, const char *list,
+                       struct sl_err *err)
 {
     if (!list || !list[0] || strcmp(list, node->sst_donor) == 0) {
         return SL_OK;
     }
     char sql[SL_GALERA_DONOR_LIST_MAX + 64];
-    snprintf(sql, sizeof(sql), "SET GLOBAL wsrep_sst_donor = '%s'", list); /* names that need quoting never get here */
+    /* names that need quoting never get here */
+    snprintf(sql, sizeof(sql), "SET GLOBAL wsrep_sst_donor = '%s'", list);
     int rc = ask(dbc, node, QUERY_DONOR, sql, NULL, err);
     if (rc == SL_OK) {
         sl_log_info("wsrep_sst_donor of this node is now '%s'", list);
@@ -290,7 +303,8 @@ static void clear_observation(struct sl_galera_observation *o)
     o->source_id = NOBODY;
 }
 
-/* paused_ns counts up since the server started (or FLUSH STATUS): the share is the growth over the time between looks. */
+/* paused_ns counts up since the server started (or FLUSH STATUS): the share is the growth over
+ * the time between looks. */
 static void note_flow_control(struct sl_galera_node *node, int64_t before_ns, uint64_t now_us)
 {
     uint64_t passed_us = now_us - node->paused_at_us;
@@ -317,7 +331,8 @@ static void finish_info(struct sl_galera_node *node)
     }
 }
 
-static int look(struct sl_dbc *dbc, struct sl_galera_node *node, const char *donor_list, struct sl_err *err)
+static int look(struct sl_dbc *dbc, struct sl_galera_node *node, const char *donor_list,
+                struct sl_err *err)
 {
     int64_t paused_before_ns = node->paused_ns;
     clear_observation(&node->obs);
@@ -346,10 +361,13 @@ static int look(struct sl_dbc *dbc, struct sl_galera_node *node, const char *don
 
 static enum sl_galera_answer answer_of(int rc)
 {
-    return rc == SL_EAUTH ? SL_GALERA_AUTH_FAILED : rc == SL_ETIMEOUT ? SL_GALERA_NO_ANSWER : SL_GALERA_UNREACHABLE;
+    return rc == SL_EAUTH      ? SL_GALERA_AUTH_FAILED
+           : rc == SL_ETIMEOUT ? SL_GALERA_NO_ANSWER
+                               : SL_GALERA_UNREACHABLE;
 }
 
-void sl_galera_probe(struct sl_monitor *m, unsigned server_index, struct sl_galera_node *node, const char *donor_list)
+void sl_galera_probe(struct sl_monitor *m, unsigned server_index, struct sl_galera_node *node,
+                     const char *donor_list)
 {
     uint64_t start_ms = sl_clock_mono_ms();
     struct sl_err err = SL_ERR_INIT;
@@ -372,7 +390,8 @@ void sl_galera_probe(struct sl_monitor *m, unsigned server_index, struct sl_gale
             sl_monitor_dbc_broken(m, server_index);
             node->connection_id = 0;
         }
-        /* Somebody may have killed just our connection: the server is lost only if a new one fails, too. */
+        /* Somebody may have killed just our connection: the server is lost only if a new one
+         * fails, too. */
     } while (rc < 0 && rc != SL_ETIMEOUT && is_old && !sl_monitor_is_stopping(m));
 
     if (rc < 0) {

@@ -2,8 +2,8 @@
 /*
  * readconnroute: one server per session, chosen at its start; commands pass untouched.
  *
- * Before every statement the server is looked at again: when it is not usable any more or has lost the wanted role, the
- * session ends. No retries, no history.
+ * Before every statement the server is looked at again: when it is not usable any more or has lost
+ * the wanted role, the session ends. No retries, no history.
  */
 #include "base/log.h"
 #include "base/mem.h"

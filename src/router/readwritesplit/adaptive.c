@@ -3,11 +3,13 @@
  * Adaptive routing: how long does a read take on each server?
  *
  *   statement  -> window of 9 samples per session and server -> its median
- *   at most every 250 ms a session folds the mean of its medians into the server's shared moving average
+ *   at most every 250 ms a session folds the mean of its medians into the server's shared moving
+ *   average
  *
- * The average's weight is 1/8 of the new value; when the new value is less than half the old one the step is 1/2, so that
- * a recovered server returns quickly. An estimate that nobody refreshes fades by 1/8: otherwise a server that was slow once
- * would never be asked again. Before the first sample the monitor's round trip stands in.
+ * The average's weight is 1/8 of the new value; when the new value is less than half the old one
+ * the step is 1/2, so that a recovered server returns quickly. An estimate that nobody refreshes
+ * fades by 1/8: otherwise a server that was slow once would never be asked again. Before the first
+ * sample the monitor's round trip stands in.
  */
 #include <stdlib.h>
 

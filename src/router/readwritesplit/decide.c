@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which class of target does a statement need? Pure: facts in, target out. The table is section D of
- * docs/internals/readwritesplit.md; the order of the questions below is its reading order.
+ * Which class of target does a statement need? Pure: facts in, target out. The table is section D
+ * of docs/internals/readwritesplit.md; the order of the questions below is its reading order.
  */
 #include "proto/constants.h"
 #include "router/readwritesplit/rwsplit.h"
@@ -37,7 +37,8 @@ static bool decide_command(uint8_t command, enum rws_target *ret)
 
 #define TRX_CONTROL (SL_SQL_TRX_BEGIN | SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)
 
-/* What must reach every server. A write in the same statement wins (it is for the primary alone). */
+/* What must reach every server. A write in the same statement wins (it is for the primary
+ * alone). */
 static bool is_for_all(const struct rws_facts *f)
 {
     /* SET @v = NEXTVAL(s) must be worked out once. */
@@ -112,7 +113,8 @@ bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi)
     case SL_COM_STMT_PREPARE:
         return true;
     case SL_COM_QUERY:
-        /* SET GLOBAL must not be repeated later; a SELECT that assigns @v must: its effect is the session's. */
+        /* SET GLOBAL must not be repeated later; a SELECT that assigns @v must: its effect is
+         * the session's. */
         return !is_multi && !((type & SL_SQL_GLOBAL_WRITE) && !(type & SL_SQL_SESSION_WRITE));
     default:
         return false;

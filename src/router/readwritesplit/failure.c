@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Failures: a connection is lost, a server refuses, roles move. What may be retried and what ends the session is
- * section E of docs/internals/readwritesplit.md. In short:
+ * Failures: a connection is lost, a server refuses, roles move. What may be retried and what ends
+ * the session is section E of docs/internals/readwritesplit.md. In short:
  *
  *   a read of which the client has seen nothing       another server runs it (retry_failed_reads)
  *   a session command                                 another connected server's answer is taken
- *   a write that was sent                              never sent again: error or end, by master_failure_mode
- *   a write that was not sent                          held (delayed_retry), error or end, by master_failure_mode
+ *   a write that was sent                              never sent again: error or end, by
+ *                                                      master_failure_mode
+ *   a write that was not sent                          held (delayed_retry), error or end, by
+ *                                                      master_failure_mode
  *   an open transaction on the lost server             ends the session
  */
 #include "base/log.h"
@@ -26,9 +28,10 @@ static void answer_read_only(struct rws *r)
     r->is_waiting = false;
     r->held_since_ms = 0;
     r->tried = 0;
-    sl_session_answer_error(r->session, SL_ER_OPTION_PREVENTS_STATEMENT, NULL,
-                            "The MariaDB server is running with the --read-only option so it cannot execute "
-                            "this statement");
+    sl_session_answer_error(
+        r->session, SL_ER_OPTION_PREVENTS_STATEMENT, NULL,
+        "The MariaDB server is running with the --read-only option so it cannot execute "
+        "this statement");
 }
 
 static void lose_session(struct rws *r, const char *why)
@@ -73,8 +76,8 @@ void rws_no_server(struct rws *r, bool is_saved)
 /* ---- a connection is lost ---- */
 
 struct loss {
-    bool owes_client;  /* the client's reply was expected from it */
-    bool has_started;  /* and has partly gone out */
+    bool owes_client; /* the client's reply was expected from it */
+    bool has_started; /* and has partly gone out */
     bool was_primary;
     bool trx_lost;
 };
@@ -117,7 +120,8 @@ static struct sl_backend *other_ready(const struct rws *r)
     return NULL;
 }
 
-/* A session command is not sent again to servers that have it: one of them answers for the lost one. */
+/* A session command is not sent again to servers that have it: one of them answers for the lost
+ * one. */
 static bool take_over(struct rws *r)
 {
     struct sl_session *s = r->session;
@@ -206,7 +210,8 @@ bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_re
         return false; /* not run, says the server: the client may know that too */
     }
     b->reply.started = false; /* the ERR is ours alone: for the client nothing has begun */
-    sl_backend_lost(b, not_ready ? "the node is not ready for queries" : "the server is shutting down");
+    sl_backend_lost(b, not_ready ? "the node is not ready for queries"
+                                 : "the server is shutting down");
     return true;
 }
 
@@ -273,7 +278,8 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
         return;
     }
     if (!rws_is_connecting(s)) {
-        r->tried = 0; /* nothing is under way: a server that refused a second ago may be there now */
+        /* nothing is under way: a server that refused a second ago may be there now */
+        r->tried = 0;
     }
     if (r->is_waiting) {
         rws_route_saved(r);

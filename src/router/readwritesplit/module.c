@@ -10,12 +10,14 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
 {
     struct sl_rwsplit_settings *cfg = service->router_settings;
     if (service->server_count > RWS_SERVERS_MAX) {
-        return sl_err_set(err, SL_ELIMIT, "service '%s' has %u servers, readwritesplit takes at most %d",
+        return sl_err_set(err, SL_ELIMIT,
+                          "service '%s' has %u servers, readwritesplit takes at most %d",
                           service->name, service->server_count, RWS_SERVERS_MAX);
     }
     if (service->settings.disable_sescmd_history && cfg->master_reconnection) {
-        sl_log_warning("Service '%s': master_reconnection is off because disable_sescmd_history is on",
-                       service->name);
+        sl_log_warning(
+            "Service '%s': master_reconnection is off because disable_sescmd_history is on",
+            service->name);
         cfg->master_reconnection = false;
     }
     *ret_instance = service;
@@ -34,8 +36,8 @@ static void open_replicas(struct rws *r)
                 !rws_is_usable_for_reads(r, i)) {
                 continue;
             }
-            if (best == RWS_NONE || sl_server_connections(server) <
-                                        sl_server_connections(s->service->servers[best])) {
+            if (best == RWS_NONE ||
+                sl_server_connections(server) < sl_server_connections(s->service->servers[best])) {
                 best = i;
             }
         }
@@ -89,7 +91,8 @@ static int session_open(struct sl_session *s, struct sl_err *err)
     } else if (r->cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
         s->router = NULL;
         free_state(r);
-        return sl_err_set(err, SL_ENOENT, "No usable Master is known (master_failure_mode=fail_instantly)");
+        return sl_err_set(err, SL_ENOENT,
+                          "No usable Master is known (master_failure_mode=fail_instantly)");
     }
     open_replicas(r);
     if (!has_any(s) && !r->cfg->delayed_retry) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Binary prepared statements. The client knows slot + 1 as the id; each server has its own id for the slot.
+ * Binary prepared statements. The client knows slot + 1 as the id; each server has its own id for
+ * the slot.
  *
- * A reply to PREPARE may arrive after the client closed the statement (only the deciding server's reply is waited
- * for), when the slot may even belong to another statement. So each statement of a session has a number, its
- * generation, which the tag of an expected PREPARE reply carries: a stale one is closed on that server at once.
+ * A reply to PREPARE may arrive after the client closed the statement (only the deciding server's
+ * reply is waited for), when the slot may even belong to another statement. So each statement of a
+ * session has a number, its generation, which the tag of an expected PREPARE reply carries: a stale
+ * one is closed on that server at once.
  *
  *   tag: bit 31 = PREPARE | bits 20..30 generation | bits 0..19 slot
  */
@@ -130,14 +132,15 @@ static bool remember(struct sl_backend *b, uint32_t slot, uint32_t id)
     return true;
 }
 
-void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply, uint32_t tag)
+void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply,
+                       uint32_t tag)
 {
     uint32_t slot = (tag & (SLOT_MAX - 1)) + 1;
     if (reply->kind == SL_REPLY_KIND_ERR) {
         return;
     }
-    bool is_current = slot <= r->stmt_capacity && r->stmts[slot - 1].in_use &&
-                      rws_stmt_tag(r, slot) == tag;
+    bool is_current =
+        slot <= r->stmt_capacity && r->stmts[slot - 1].in_use && rws_stmt_tag(r, slot) == tag;
     if (!is_current || !remember(b, slot, reply->stmt_id)) {
         send_close(b, reply->stmt_id);
         return;

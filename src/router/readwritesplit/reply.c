@@ -2,9 +2,9 @@
 /*
  * A reply is complete, or a new connection is ready: keep the session's state equal on all servers.
  *
- * The deciding server's result of a session command is the right one; a server that answers otherwise (OK where the
- * other failed) has a different state and is not used again in this session. Results that come in before the
- * deciding one are remembered in the history entry.
+ * The deciding server's result of a session command is the right one; a server that answers
+ * otherwise (OK where the other failed) has a different state and is not used again in this
+ * session. Results that come in before the deciding one are remembered in the history entry.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,14 +21,16 @@ static bool owes_client(const struct sl_backend *b)
     return false;
 }
 
-/* A command of the client that it has got already, behind the one it disagrees about, meets what it would meet if the
- * connection broke. */
+/* A command of the client that it has got already, behind the one it disagrees about, meets what
+ * it would meet if the connection broke. */
 void rws_exclude(struct rws *r, int position, const char *why)
 {
     struct sl_backend *b = r->session->backends[position];
     r->bad |= 1ull << position;
-    sl_log_warning("Server '%s' answers a session command differently (%s); it is not used in this session "
-                   "any more", r->session->service->servers[position]->name, why);
+    sl_log_warning(
+        "Server '%s' answers a session command differently (%s); it is not used in this session "
+        "any more",
+        r->session->service->servers[position]->name, why);
     if (b && owes_client(b)) {
         sl_backend_lost(b, "it has another state than the session");
         return;
@@ -48,7 +50,8 @@ static enum sl_history_result result_of(const struct sl_reply *reply)
     return reply->kind == SL_REPLY_KIND_ERR ? SL_HISTORY_ERR : SL_HISTORY_OK;
 }
 
-/* A PREPARE that fails on a replica only (a temporary table, say) costs nothing: the statement runs elsewhere. */
+/* A PREPARE that fails on a replica only (a temporary table, say) costs nothing: the statement
+ * runs elsewhere. */
 static bool must_agree(const struct sl_history_entry *e)
 {
     return e->command != SL_COM_STMT_PREPARE;
@@ -71,15 +74,15 @@ static void decide_result(struct rws *r, struct sl_history_entry *e, const struc
 /* A reply that the client does not get. */
 static void compare(struct rws *r, struct sl_backend *b, uint32_t tag, const struct sl_reply *reply)
 {
-    struct sl_history_entry *e =
-        tag & RWS_TAG_PREPARE ? NULL : sl_history_find(&r->history, tag);
+    struct sl_history_entry *e = tag & RWS_TAG_PREPARE ? NULL : sl_history_find(&r->history, tag);
     if (!e || !must_agree(e)) {
         return;
     }
     if (e->result == SL_HISTORY_PENDING) {
         *(result_of(reply) == SL_HISTORY_OK ? &e->early_ok : &e->early_err) |= 1ull << b->position;
     } else if (e->result != result_of(reply)) {
-        rws_exclude(r, (int)b->position, reply->kind == SL_REPLY_KIND_ERR ? b->why : "OK instead of an error");
+        rws_exclude(r, (int)b->position,
+                    reply->kind == SL_REPLY_KIND_ERR ? b->why : "OK instead of an error");
     }
 }
 
@@ -124,7 +127,8 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     if (reply->command == SL_COM_STMT_EXECUTE && r->slot != 0) {
         struct rws_stmt *st = rws_stmt_get(r, r->slot);
         if (st) {
-            st->cursor = (int16_t)(reply->status & SL_STATUS_CURSOR_EXISTS ? (int)b->position : RWS_NONE);
+            st->cursor =
+                (int16_t)(reply->status & SL_STATUS_CURSOR_EXISTS ? (int)b->position : RWS_NONE);
         }
     }
     if (b->is_read) {
@@ -183,7 +187,7 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
 /* The state of the session, in one batch, before anything else. */
 static bool replay_history(struct rws *r, struct sl_backend *b)
 {
-    SL_LIST_FOR_EACH(node, &r->history.entries) {
+    SL_LIST_FOR_EACH (node, &r->history.entries) {
         struct sl_history_entry *e = SL_CONTAINER_OF(node, struct sl_history_entry, node);
         uint32_t tag = e->slot ? rws_stmt_tag(r, e->slot) : e->id;
         if (sl_backend_send(b, e->packet, e->len, SL_PURPOSE_HISTORY, tag) < 0) {

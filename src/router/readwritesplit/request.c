@@ -2,9 +2,10 @@
 /*
  * A command of the client arrives: understand it, decide on a target, select servers, send.
  *
- * When the chosen server is not connected yet the command is held: it stays in the client connection's input and comes again
- * (or, when it is a saved copy that is being retried, the copy waits). A command that comes again is
- * decided anew, so everything before the sending must leave no trace: the transaction state is put back on a hold.
+ * When the chosen server is not connected yet the command is held: it stays in the client
+ * connection's input and comes again (or, when it is a saved copy that is being retried, the copy
+ * waits). A command that comes again is decided anew, so everything before the sending must leave
+ * no trace: the transaction state is put back on a hold.
  */
 #include <string.h>
 
@@ -18,10 +19,10 @@
 /* A command understood. */
 struct parsed {
     struct sl_sql_info info;
-    struct sl_slice sql;     /* text of COM_QUERY and COM_STMT_PREPARE, else empty */
-    struct rws_stmt *stmt;   /* of the binary protocol, or NULL */
+    struct sl_slice sql;   /* text of COM_QUERY and COM_STMT_PREPARE, else empty */
+    struct rws_stmt *stmt; /* of the binary protocol, or NULL */
     bool reads_temp_table;
-    struct sl_trx before;    /* transaction state before this command */
+    struct sl_trx before; /* transaction state before this command */
 };
 
 /* ---- understanding ---- */
@@ -127,8 +128,8 @@ static void save(struct rws *r, const struct sl_request *rq)
 {
     rws_drop_saved(r);
     r->saved_len = (uint32_t)rq->len;
-    r->saved = is_pooled(r) ? sl_pool_get_dirty(&r->session->worker->request_buffers)
-                            : sl_malloc(rq->len);
+    r->saved =
+        is_pooled(r) ? sl_pool_get_dirty(&r->session->worker->request_buffers) : sl_malloc(rq->len);
     if (r->saved) {
         memcpy(r->saved, rq->data, rq->len);
     } else {
@@ -164,8 +165,9 @@ bool rws_can_change_primary(const struct rws *r, int position)
 {
     const struct sl_trx *trx = &r->session->trx;
     /* A replica that is connected already has the state; a new connection needs the history. */
-    bool has_state = (position != RWS_NONE && sl_backend_is_ready(r->session->backends[position])) ||
-                     sl_history_is_recoverable(&r->history);
+    bool has_state =
+        (position != RWS_NONE && sl_backend_is_ready(r->session->backends[position])) ||
+        sl_history_is_recoverable(&r->history);
     return r->cfg->master_reconnection && (!trx->is_open || trx->is_starting) && r->locks == 0 &&
            has_state && !r->used_get_lock &&
            !(r->cfg->strict_tmp_tables && r->temp_tables.count > 0);
@@ -183,7 +185,8 @@ int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl
     return sl_backend_send(b, rq->data, rq->len, purpose, tag);
 }
 
-/* BEGIN inside a READ ONLY transaction of a replica goes to the primary; what it ends implicitly is over there. */
+/* BEGIN inside a READ ONLY transaction of a replica goes to the primary; what it ends implicitly
+ * is over there. */
 static void end_elsewhere(struct rws *r)
 {
     static const uint8_t commit[] = {7, 0, 0, 0, SL_COM_QUERY, 'C', 'O', 'M', 'M', 'I', 'T'};
@@ -242,7 +245,8 @@ static void count_statement(struct rws *r, struct sl_request *rq, const struct p
 
 /* ---- one server ---- */
 
-/* Is everything there to run this command on the backend now? Otherwise something is under way: wait for it. */
+/* Is everything there to run this command on the backend now? Otherwise something is under way:
+ * wait for it. */
 static bool is_ready_for(struct rws *r, struct sl_backend *b, const struct sl_request *rq,
                          const struct parsed *p, bool is_write)
 {
@@ -250,7 +254,8 @@ static bool is_ready_for(struct rws *r, struct sl_backend *b, const struct sl_re
         return false;
     }
     if (!rq->is_whole && !sl_backend_is_idle(b)) {
-        return false; /* the late answer to a PREPARE could make us say something between its pieces */
+        /* the late answer to a PREPARE could make us say something between its pieces */
+        return false;
     }
     if (p->stmt && !rws_backend_knows(b, rws_stmt_slot(r, p->stmt)) && !sl_backend_is_idle(b)) {
         return false; /* its PREPARE has not been answered yet */
@@ -272,20 +277,22 @@ static void remember_next_trx(struct rws *r, const struct sl_request *rq, const 
 
 static void answer_not_prepared(struct sl_session *s, const struct sl_backend *b)
 {
-    sl_session_answer_error(s, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
-                            "The statement could not be prepared on server '%s', which has to run it now",
-                            b->server->name);
+    sl_session_answer_error(
+        s, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
+        "The statement could not be prepared on server '%s', which has to run it now",
+        b->server->name);
 }
 
 static void answer_long_data_lost(struct sl_session *s)
 {
-    sl_session_answer_error(s, SL_ER_NET_READ_ERROR, NULL,
-                            "Lost the connection to the server that had long data of this statement");
+    sl_session_answer_error(
+        s, SL_ER_NET_READ_ERROR, NULL,
+        "Lost the connection to the server that had long data of this statement");
 }
 
 /* Must the statement find long data that is not where it would run? Then it must not run. */
-static bool has_lost_long_data(const struct rws *r, const struct sl_request *rq, const struct parsed *p,
-                               int position)
+static bool has_lost_long_data(const struct rws *r, const struct sl_request *rq,
+                               const struct parsed *p, int position)
 {
     if (!p->stmt || p->stmt->long_data == RWS_NONE ||
         !(is_statement(rq->command) || rq->command == SL_COM_STMT_SEND_LONG_DATA)) {
@@ -304,7 +311,8 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
     struct sl_backend *b = s->backends[position];
     bool is_write = target == RWS_TARGET_PRIMARY;
     if (has_lost_long_data(r, rq, p, position)) {
-        p->stmt->long_data = rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
+        p->stmt->long_data =
+            rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
         answer_long_data_lost(s);
         return;
     }
@@ -325,8 +333,9 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         return;
     }
     remember_next_trx(r, rq, p);
-    bool is_retryable = !is_write && r->cfg->retry_failed_reads && rq->is_whole && !s->trx.is_open &&
-                        target != RWS_TARGET_FIXED && sl_command_has_reply(rq->command);
+    bool is_retryable = !is_write && r->cfg->retry_failed_reads && rq->is_whole &&
+                        !s->trx.is_open && target != RWS_TARGET_FIXED &&
+                        sl_command_has_reply(rq->command);
     if (is_retryable && !is_saved) {
         save(r, rq);
     }
@@ -360,9 +369,11 @@ static void route_primary(struct rws *r, struct sl_request *rq, const struct par
                           bool is_saved)
 {
     struct sl_session *s = r->session;
-    /* What is open stays where it is, also when the statement ends it and begins another (BEGIN, .. AND CHAIN). Only a READ ONLY
-     * transaction of a replica may be left by BEGIN: nothing in it can be lost. */
-    bool may_leave = p->before.is_read_only && !(p->info.type & (SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)) &&
+    /* What is open stays where it is, also when the statement ends it and begins another (BEGIN,
+     * .. AND CHAIN). Only a READ ONLY transaction of a replica may be left by BEGIN: nothing in
+     * it can be lost. */
+    bool may_leave = p->before.is_read_only &&
+                     !(p->info.type & (SL_SQL_TRX_COMMIT | SL_SQL_TRX_ROLLBACK)) &&
                      s->trx.is_starting;
     if (p->before.is_open && r->trx_server != RWS_NONE && !may_leave) {
         route_transaction(r, rq, p, RWS_TARGET_PRIMARY, is_saved);
@@ -370,7 +381,8 @@ static void route_primary(struct rws *r, struct sl_request *rq, const struct par
     }
     int position = rws_select_primary(r);
     bool is_change = position != r->primary || (position != RWS_NONE && !s->backends[position]);
-    if (position == RWS_NONE || (is_change && r->primary != RWS_NONE && !rws_can_change_primary(r, position))) {
+    if (position == RWS_NONE ||
+        (is_change && r->primary != RWS_NONE && !rws_can_change_primary(r, position))) {
         if (rws_no_primary(r, is_saved)) {
             hold(r, is_saved);
         }
@@ -413,8 +425,9 @@ static void route_replica(struct rws *r, struct sl_request *rq, const struct par
 /* ---- all servers ---- */
 
 /*
- * The backend whose reply the client gets: the one that has the open transaction (only its status flags tell the truth about it),
- * else the primary's, else the first. NULL with *ret_wait: one is on its way.
+ * The backend whose reply the client gets: the one that has the open transaction (only its status
+ * flags tell the truth about it), else the primary's, else the first. NULL with *ret_wait: one is
+ * on its way.
  */
 static struct sl_backend *deciding_backend(struct rws *r, bool *ret_wait)
 {
@@ -472,13 +485,15 @@ static void remember_command(struct rws *r, struct sl_request *rq, const struct 
     r->history_id = 0;
     if (rq->command == SL_COM_STMT_PREPARE) {
         e = sl_history_add(&r->history, rq->data, rq->len, r->slot);
-    } else if (cfg->disable_sescmd_history && !rws_is_connecting(r->session)) { /* those on their way need it */
+    } else if (cfg->disable_sescmd_history &&
+               !rws_is_connecting(r->session)) { /* those on their way need it */
         r->history.is_lost |= rws_belongs_in_history(rq->command, p->info.type, p->info.is_multi) ||
                               (p->stmt && is_statement(rq->command));
         return;
     } else if (p->stmt && is_statement(rq->command)) {
         e = remember_execute(r, p);
-        r->history.is_lost |= e == NULL; /* its parameters are not kept: a new connection could not be made equal */
+        /* its parameters are not kept: a new connection could not be made equal */
+        r->history.is_lost |= e == NULL;
     } else if (rws_belongs_in_history(rq->command, p->info.type, p->info.is_multi)) {
         e = sl_history_add(&r->history, rq->data, rq->len, 0);
     }
@@ -542,11 +557,14 @@ static bool can_run(const struct sl_backend *b, const struct rws *r, const struc
     if (p->stmt && !rws_backend_knows(b, slot)) {
         return false;
     }
-    return !uses_statement(rq, p) || p->stmt->long_data == RWS_NONE || b->stmts[slot - 1].has_long_data;
+    return !uses_statement(rq, p) || p->stmt->long_data == RWS_NONE ||
+           b->stmts[slot - 1].has_long_data;
 }
 
-/* The servers (bit = position) that can run it: they have the statement, and all of its long data. */
-static uint64_t servers_able(const struct rws *r, const struct sl_request *rq, const struct parsed *p)
+/* The servers (bit = position) that can run it: they have the statement, and all of its long
+ * data. */
+static uint64_t servers_able(const struct rws *r, const struct sl_request *rq,
+                             const struct parsed *p)
 {
     uint64_t able = 0;
     for (unsigned i = 0; i < r->session->backend_count; i++) {
@@ -569,9 +587,11 @@ static bool is_preparing(const struct rws *r, const struct sl_request *rq, const
     return false;
 }
 
-/* The deciding server cannot run it: another one answers a COM_STMT_RESET, an execution fails. NULL: answered. */
-static struct sl_backend *other_that_can(struct rws *r, const struct sl_request *rq, const struct parsed *p,
-                                         const struct sl_backend *deciding, uint64_t able)
+/* The deciding server cannot run it: another one answers a COM_STMT_RESET, an execution fails.
+ * NULL: answered. */
+static struct sl_backend *other_that_can(struct rws *r, const struct sl_request *rq,
+                                         const struct parsed *p, const struct sl_backend *deciding,
+                                         uint64_t able)
 {
     struct sl_session *s = r->session;
     if (!uses_statement(rq, p) && able != 0) {
@@ -597,7 +617,8 @@ static void give_up_unable(struct rws *r, uint64_t able)
 }
 
 /* False: the session is closing. */
-static bool send_all(struct rws *r, struct sl_request *rq, uint64_t able, struct sl_backend *deciding)
+static bool send_all(struct rws *r, struct sl_request *rq, uint64_t able,
+                     struct sl_backend *deciding)
 {
     struct sl_session *s = r->session;
     uint32_t tag = rq->command == SL_COM_STMT_PREPARE ? rws_stmt_tag(r, r->slot) : r->history_id;
@@ -703,14 +724,15 @@ static void lock_if_strict(struct rws *r, const struct parsed *p)
     }
 }
 
-static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *p, enum rws_target target,
-                     bool is_saved)
+static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *p,
+                     enum rws_target target, bool is_saved)
 {
     struct sl_session *s = r->session;
     if (rq->command == SL_COM_STMT_FETCH) {
         if (p->stmt->cursor == RWS_NONE || !s->backends[p->stmt->cursor]) {
             sl_session_answer_error(s, SL_ER_STMT_HAS_NO_OPEN_CURSOR, NULL,
-                                    "The statement (%u) has no open cursor.", rws_stmt_slot(r, p->stmt));
+                                    "The statement (%u) has no open cursor.",
+                                    rws_stmt_slot(r, p->stmt));
             return;
         }
         send_one(r, rq, p, RWS_TARGET_FIXED, p->stmt->cursor, is_saved);
@@ -750,7 +772,8 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
             s->trx = p.before;
             return;
         }
-        target = RWS_TARGET_PRIMARY; /* too long to be copied to everybody: only the primary knows it */
+        /* too long to be copied to everybody: only the primary knows it */
+        target = RWS_TARGET_PRIMARY;
         r->locks |= RWS_LOCK_STATE;
     }
     do { /* each time round excludes one more server */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * readwritesplit: reads to replicas, writes to the primary, session state to all. Private to this folder.
+ * readwritesplit: reads to replicas, writes to the primary, session state to all. Private to this
+ * folder.
  *
- *   decide.c    pure: what class of target does a statement need? (table D of docs/internals/readwritesplit.md)
+ *   decide.c    pure: what class of target does a statement need? (table D of
+ *               docs/internals/readwritesplit.md)
  *   select.c    which server of that class, among those connected and connectable
  *   request.c   a command arrives: decide, select, send, or hold it until a connection is there
  *   prepared.c  prepared statements: our ids, each server's ids, parameter types
  *   reply.c     a reply is complete: history results, statement ids, measurements
- *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the session
+ *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the
+ *               session
  *
  * One struct rws per session, on the session's worker.
  */
@@ -39,20 +42,20 @@ enum rws_target {
     RWS_TARGET_REPLICA,
     RWS_TARGET_ALL,
     RWS_TARGET_LAST,
-    RWS_TARGET_TRX,   /* the server of the open READ ONLY transaction */
-    RWS_TARGET_FIXED  /* one certain server: cursor, long data */
+    RWS_TARGET_TRX,  /* the server of the open READ ONLY transaction */
+    RWS_TARGET_FIXED /* one certain server: cursor, long data */
 };
 
 /* A binary prepared statement of the client; slot i has the id i + 1. */
 struct rws_stmt {
-    uint32_t type;       /* enum sl_sql_type bits of the prepared text; 0 = free slot */
+    uint32_t type; /* enum sl_sql_type bits of the prepared text; 0 = free slot */
     uint8_t op;
     bool is_multi;
     bool in_use;
     uint16_t generation;
     uint16_t params;
-    int16_t cursor;      /* position that holds the open cursor, or RWS_NONE */
-    int16_t long_data;   /* position that got SEND_LONG_DATA, or RWS_NONE */
+    int16_t cursor;    /* position that holds the open cursor, or RWS_NONE */
+    int16_t long_data; /* position that got SEND_LONG_DATA, or RWS_NONE */
     struct sl_param_types types;
 };
 
@@ -68,41 +71,42 @@ struct rws_samples {
 struct rws {
     struct sl_session *session;
     const struct sl_rwsplit_settings *cfg;
-    int primary;              /* position of the server that last was our primary, or RWS_NONE */
-    int trx_server;           /* of an open transaction, or RWS_NONE */
-    int last;                 /* of the previous statement */
-    uint8_t locks;            /* enum rws_lock */
+    int primary;    /* position of the server that last was our primary, or RWS_NONE */
+    int trx_server; /* of an open transaction, or RWS_NONE */
+    int last;       /* of the previous statement */
+    uint8_t locks;  /* enum rws_lock */
     bool used_get_lock;
-    bool is_waiting;          /* a saved command waits for a connection (session is busy) */
-    bool is_passed_over;      /* the chosen server could not even be tried: choose again */
-    bool next_trx_sent;       /* SET TRANSACTION is pending on the primary */
-    uint64_t bad;             /* servers whose state cannot be made equal: never again in this session */
-    uint64_t tried;           /* servers that failed for the command in progress */
-    uint64_t held_since_ms;   /* 0 = nothing is held or waiting */
+    bool is_waiting;     /* a saved command waits for a connection (session is busy) */
+    bool is_passed_over; /* the chosen server could not even be tried: choose again */
+    bool next_trx_sent;  /* SET TRANSACTION is pending on the primary */
+    /* servers whose state cannot be made equal: never again in this session */
+    uint64_t bad;
+    uint64_t tried;         /* servers that failed for the command in progress */
+    uint64_t held_since_ms; /* 0 = nothing is held or waiting */
     uint32_t write_order;
     /* the command in progress */
     uint32_t type;
     uint8_t op;
-    uint8_t target;           /* enum rws_target */
-    int position;             /* that answers the client, RWS_NONE if none yet */
-    uint32_t history_id;      /* of a session command, 0 otherwise */
-    uint32_t slot;            /* of a PREPARE/EXECUTE, slot + 1, 0 otherwise */
-    uint8_t *saved;           /* copy for a retry; from the worker's pool if it fits */
+    uint8_t target;      /* enum rws_target */
+    int position;        /* that answers the client, RWS_NONE if none yet */
+    uint32_t history_id; /* of a session command, 0 otherwise */
+    uint32_t slot;       /* of a PREPARE/EXECUTE, slot + 1, 0 otherwise */
+    uint8_t *saved;      /* copy for a retry; from the worker's pool if it fits */
     uint32_t saved_len;
     struct sl_history history;
     struct rws_stmt *stmts;
     uint32_t stmt_capacity;
-    uint16_t stmt_generation; /* grows with each PREPARE of the session, also over resets */
-    uint32_t last_slot;       /* of the last PREPARE, slot + 1; 0 if it failed */
-    struct sl_map text_stmts; /* PREPARE name: type bits as a number in the pointer */
+    uint16_t stmt_generation;  /* grows with each PREPARE of the session, also over resets */
+    uint32_t last_slot;        /* of the last PREPARE, slot + 1; 0 if it failed */
+    struct sl_map text_stmts;  /* PREPARE name: type bits as a number in the pointer */
     struct sl_map temp_tables; /* "db.table" */
-    uint8_t *next_trx;        /* SET TRANSACTION packet */
+    uint8_t *next_trx;         /* SET TRANSACTION packet */
     uint32_t next_trx_len;
-    uint64_t synced_ms;       /* adaptive routing: when the samples were folded in last */
+    uint64_t synced_ms;          /* adaptive routing: when the samples were folded in last */
     struct rws_samples *samples; /* [server_count], adaptive routing only */
 };
 
-/* --- decide.c: pure ------------------------------------------------------------------------------------------------ */
+/* --- decide.c: pure --------------------------------------------------------------------------- */
 
 struct rws_facts {
     uint8_t command;
@@ -110,69 +114,78 @@ struct rws_facts {
     uint8_t op;
     bool is_multi;
     bool reads_temp_table;
-    bool is_locked;             /* to the primary */
-    bool variables_in_master;   /* use_sql_variables_in=master */
-    bool no_replicas;           /* max_slave_connections=0 */
+    bool is_locked;           /* to the primary */
+    bool variables_in_master; /* use_sql_variables_in=master */
+    bool no_replicas;         /* max_slave_connections=0 */
     bool has_trx_server;
-    const struct sl_trx *trx;   /* after sl_trx_statement() */
+    const struct sl_trx *trx; /* after sl_trx_statement() */
 };
 enum rws_target rws_decide(const struct rws_facts *f);
 /* Must a session command with these bits be replayed on new connections? */
 bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi);
 
-/* --- select.c ------------------------------------------------------------------------------------------------------ */
+/* --- select.c --------------------------------------------------------------------------------- */
 
-/* Position of the server that should take writes now: the session's own while it is good, else the best Master; RWS_NONE. */
+/* Position of the server that should take writes now: the session's own while it is good, else
+ * the best Master; RWS_NONE. */
 int rws_select_primary(const struct rws *r);
-/* Position of the best server for a read. `slot` != 0: must know this prepared statement if connected. RWS_NONE. */
+/* Position of the best server for a read. `slot` != 0: must know this prepared statement if
+ * connected. RWS_NONE. */
 int rws_select_replica(const struct rws *r, uint32_t slot);
 bool rws_is_usable_for_reads(const struct rws *r, int position);
 unsigned rws_replica_connections(const struct rws *r);
 /* So far behind that even an open connection is given up. */
 bool rws_is_too_far_behind(const struct rws *r, int position);
 
-/* --- adaptive.c ---------------------------------------------------------------------------------------------------- */
+/* --- adaptive.c ------------------------------------------------------------------------------- */
 
 void rws_adaptive_sample(struct rws *r, int position, uint64_t us);
 void rws_adaptive_sync(struct rws *r, uint64_t now_ms);
 
-/* --- request.c ----------------------------------------------------------------------------------------------------- */
+/* --- request.c -------------------------------------------------------------------------------- */
 
 void rws_on_request(struct sl_session *s, struct sl_request *rq);
 /* Routes the saved copy again (after a loss or when a connection got ready). */
 void rws_route_saved(struct rws *r);
 void rws_drop_saved(struct rws *r);
-/* Sends one packet of the client to a backend with its own statement id; purpose and tag as given. SL_E*. */
-int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose, uint32_t tag);
+/* Sends one packet of the client to a backend with its own statement id; purpose and tag as
+ * given. SL_E*. */
+int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose,
+             uint32_t tag);
 int rws_connect(struct rws *r, int position);
 /* May the session's primary become the server at `position` (RWS_NONE: some server, later)? */
 bool rws_can_change_primary(const struct rws *r, int position);
 
-/* --- prepared.c ---------------------------------------------------------------------------------------------------- */
+/* --- prepared.c ------------------------------------------------------------------------------- */
 
 #define RWS_TAG_PREPARE 0x80000000u
-uint32_t rws_stmt_open(struct rws *r, const struct sl_sql_info *info); /* slot + 1, 0 = out of memory */
+/* slot + 1, 0 = out of memory */
+uint32_t rws_stmt_open(struct rws *r, const struct sl_sql_info *info);
 void rws_stmt_close(struct rws *r, uint32_t slot);
 struct rws_stmt *rws_stmt_get(struct rws *r, uint32_t id); /* by the client's id, NULL if unknown */
 uint32_t rws_stmt_slot(const struct rws *r, const struct rws_stmt *st);
 uint32_t rws_stmt_tag(const struct rws *r, uint32_t slot);
 /* A PREPARE-OK or ERR of any purpose arrived on a backend. */
-void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply, uint32_t tag);
+void rws_stmt_prepared(struct rws *r, struct sl_backend *b, const struct sl_reply *reply,
+                       uint32_t tag);
 bool rws_backend_knows(const struct sl_backend *b, uint32_t slot);
 void rws_stmts_free(struct rws *r);
-/* Must the whole packet be here, since parameter types have to be put in that this server has not seen? */
+/* Must the whole packet be here, since parameter types have to be put in that this server has
+ * not seen? */
 bool rws_stmt_needs_whole(struct rws *r, const struct sl_backend *b, const struct sl_request *rq);
 /* COM_STMT_EXECUTE and relatives to a backend, with its id and, if it lacks them, the types. */
-int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose, uint32_t tag);
+int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq,
+                  enum sl_purpose purpose, uint32_t tag);
 
-/* --- temp_tables.c ------------------------------------------------------------------------------------------------- */
+/* --- temp_tables.c ---------------------------------------------------------------------------- */
 
 void rws_temp_tables_note(struct rws *r, const uint8_t *sql, size_t len, uint32_t type);
 bool rws_temp_tables_read(struct rws *r, const uint8_t *sql, size_t len);
 
-/* --- reply.c, failure.c -------------------------------------------------------------------------------------------- */
+/* --- reply.c, failure.c ----------------------------------------------------------------------- */
 
-void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply, uint8_t purpose);
+void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply,
+                  uint8_t purpose);
 /* Gives a server up for the rest of the session: it has another state. */
 void rws_exclude(struct rws *r, int position, const char *why);
 void rws_on_backend_ready(struct sl_session *s, struct sl_backend *b);
@@ -182,7 +195,8 @@ void rws_on_topology(struct sl_session *s);
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms);
 /* Is some connection on its way? */
 bool rws_is_connecting(const struct sl_session *s);
-/* The command in progress needs a primary and there is none. True if it is held or waits for one. */
+/* The command in progress needs a primary and there is none. True if it is held or waits for
+ * one. */
 bool rws_no_primary(struct rws *r, bool is_saved);
 /* The command in progress needs a replica or any server and there is none. */
 void rws_no_server(struct rws *r, bool is_saved);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which server? Candidates are compared group by group, within the best group by the criterion's score, ties by the
- * least recently written connection. Reads only atomics of the servers: nothing here locks or allocates.
+ * Which server? Candidates are compared group by group, within the best group by the criterion's
+ * score, ties by the least recently written connection. Reads only atomics of the servers: nothing
+ * here locks or allocates.
  */
 #include "core/server.h"
 #include "router/readwritesplit/rwsplit.h"
@@ -23,7 +24,8 @@ static int64_t rank_of(const struct rws *r, int position)
     return server_at(r, position)->settings.rank;
 }
 
-/* May the session use this server as its primary: connected and still a usable Master, or connectable. */
+/* May the session use this server as its primary: connected and still a usable Master, or
+ * connectable. */
 static bool can_be_primary(const struct rws *r, int position)
 {
     uint32_t st = sl_server_status(server_at(r, position));
@@ -44,8 +46,8 @@ int rws_select_primary(const struct rws *r)
             continue;
         }
         if (best == RWS_NONE || rank_of(r, i) < rank_of(r, best) ||
-            (rank_of(r, i) == rank_of(r, best) && sl_server_connections(server_at(r, i)) <
-                                                      sl_server_connections(server_at(r, best)))) {
+            (rank_of(r, i) == rank_of(r, best) &&
+             sl_server_connections(server_at(r, i)) < sl_server_connections(server_at(r, best)))) {
             best = i;
         }
     }
@@ -75,8 +77,7 @@ unsigned rws_replica_connections(const struct rws *r)
 {
     unsigned n = 0;
     for (int i = 0; i < (int)r->session->backend_count; i++) {
-        n += r->session->backends[i] &&
-             !sl_status_is_master(sl_server_status(server_at(r, i)));
+        n += r->session->backends[i] && !sl_status_is_master(sl_server_status(server_at(r, i)));
     }
     return n;
 }
@@ -113,8 +114,8 @@ bool rws_is_usable_for_reads(const struct rws *r, int position)
             rws_replica_connections(r) < (uint64_t)r->cfg->max_slave_connections);
 }
 
-/* Smaller is better: connected and idle, still busy with an ignored session command, connecting, not yet
- * connected; and the primary only when nothing else is left, unless it accepts reads. */
+/* Smaller is better: connected and idle, still busy with an ignored session command, connecting,
+ * not yet connected; and the primary only when nothing else is left, unless it accepts reads. */
 static int group_of(const struct rws *r, int position, uint32_t slot)
 {
     const struct sl_backend *b = r->session->backends[position];
@@ -126,7 +127,8 @@ static int group_of(const struct rws *r, int position, uint32_t slot)
             if (is_idle) {
                 return -1; /* it failed to prepare the statement */
             }
-            group = 2; /* its PREPARE is under way: worth the wait, rather than a read on the primary */
+            /* its PREPARE is under way: worth the wait, rather than a read on the primary */
+            group = 2;
         } else {
             group = is_idle ? 0 : 1;
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of the session's temporary tables: they exist on the primary only, so reads of them must go there. */
+/* Names of the session's temporary tables: they exist on the primary only, so reads of them must
+ * go there. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,8 +53,7 @@ static bool is_not_temp(void *arg, struct sl_slice db, struct sl_slice table)
     struct rws *r = arg;
     char key[NAME_MAX_BYTES];
     size_t len;
-    return !make_key(r, db, table, key, &len) ||
-           !sl_map_get(&r->temp_tables, sl_slice(key, len));
+    return !make_key(r, db, table, key, &len) || !sl_map_get(&r->temp_tables, sl_slice(key, len));
 }
 
 void rws_temp_tables_note(struct rws *r, const uint8_t *sql, size_t len, uint32_t type)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Router tcp: the choice of a server. Pure functions over arrays; the only memory is the balance state.
+ * Router tcp: the choice of a server. Pure functions over arrays; the only memory is the balance
+ * state.
  */
 #include "base/assert.h"
 #include "router/tcp/tcp.h"
@@ -34,8 +35,8 @@ static int least_connections(const struct sl_tcp_candidate *list, unsigned count
     return best;
 }
 
-/* Everybody is credited its weight, the richest serves and pays the sum of all: connections follow the weights and
- * are spread evenly in time. */
+/* Everybody is credited its weight, the richest serves and pays the sum of all: connections
+ * follow the weights and are spread evenly in time. */
 static int round_robin(const struct sl_tcp_candidate *list, unsigned count, uint32_t rank,
                        struct sl_tcp_balance_state *state)
 {

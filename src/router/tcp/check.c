@@ -2,10 +2,11 @@
 /*
  * Router tcp: own checks of servers, for those who have no monitor.
  *
- * One thread per server and service, blocking with deadlines, so that a frozen server delays nobody. A thread owns its
- * hysteresis; it publishes is_up (and Running in the server's status, if nobody else does) and tells the workers.
- * Three kinds: a connection is accepted; the greeting of protocol version 10 comes (MariaDB documentation,
- * "Connection", initial handshake packet); a login succeeds.
+ * One thread per server and service, blocking with deadlines, so that a frozen server delays
+ * nobody. A thread owns its hysteresis; it publishes is_up (and Running in the server's status, if
+ * nobody else does) and tells the workers. Three kinds: a connection is accepted; the greeting of
+ * protocol version 10 comes (MariaDB documentation, "Connection", initial handshake packet); a
+ * login succeeds.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +25,7 @@
 
 #define FIRST_RESULT_MS 3000 /* longest wait for it at start */
 #define PROTOCOL_VERSION 10
-#define GREETING_HEAD 5      /* packet header and protocol version */
+#define GREETING_HEAD 5 /* packet header and protocol version */
 
 /* ---- hysteresis ---- */
 
@@ -194,7 +195,8 @@ static void publish(struct sl_tcp_checker *c, const struct sl_err *why)
     bool is_up = c->hysteresis.is_up;
     atomic_store_explicit(&c->is_up, is_up, memory_order_release);
     if (c->publishes) {
-        sl_server_status_change(c->server, is_up ? SL_SERVER_RUNNING : 0, is_up ? 0 : SL_SERVER_RUNNING);
+        sl_server_status_change(c->server, is_up ? SL_SERVER_RUNNING : 0,
+                                is_up ? 0 : SL_SERVER_RUNNING);
     }
     if (is_up) {
         sl_log_notice("Server '%s' is up", c->server->name);
@@ -212,7 +214,8 @@ static uint32_t timeout_of(const struct sl_tcp_settings *t)
 /* Until the next check. False when the thread shall end. */
 static bool pause_between(struct sl_tcp_checker *c)
 {
-    struct pollfd fds[2] = {{.fd = c->stop_fd, .events = POLLIN}, {.fd = c->wake_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = c->stop_fd, .events = POLLIN},
+                            {.fd = c->wake_fd, .events = POLLIN}};
     poll(fds, 2, (int)c->instance->settings->check_interval);
     if ((fds[1].revents & POLLIN) != 0) {
         uint64_t count;

@@ -2,8 +2,8 @@
 /*
  * Router tcp: the instance, the operations the core calls, and which servers can be used.
  *
- * The instance is made and freed by the control thread; between that, workers read it. workers[i] is worker i's alone,
- * `balance` is for who holds its lock.
+ * The instance is made and freed by the control thread; between that, workers read it. workers[i]
+ * is worker i's alone, `balance` is for who holds its lock.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,8 @@ bool sl_tcp_is_down(const struct sl_tcp_instance *inst, unsigned position)
     return !atomic_load_explicit(&check->is_up, memory_order_acquire);
 }
 
-/* A monitor that gives roles once gives them for good: without one, a server is no member (a node without quorum). */
+/* A monitor that gives roles once gives them for good: without one, a server is no member (a
+ * node without quorum). */
 static bool needs_role(struct sl_tcp_instance *inst)
 {
     if (atomic_load_explicit(&inst->has_seen_roles, memory_order_relaxed)) {
@@ -77,7 +78,8 @@ int sl_tcp_choose(struct sl_tcp_instance *inst, uint64_t tried)
         };
     }
     pthread_mutex_lock(&inst->balance_lock);
-    int position = sl_tcp_balance_choose((enum sl_tcp_balance)inst->settings->balance, list, count, &inst->balance);
+    int position = sl_tcp_balance_choose((enum sl_tcp_balance)inst->settings->balance, list, count,
+                                         &inst->balance);
     pthread_mutex_unlock(&inst->balance_lock);
     return position;
 }
@@ -91,7 +93,8 @@ static bool is_published_elsewhere(const struct sl_service *service, const struc
     for (unsigned i = 0; i < core->service_count && core->services[i] != service; i++) {
         const struct sl_service *other = core->services[i];
         const struct sl_tcp_instance *inst = other->instance;
-        for (unsigned k = 0; other->router == &sl_module_tcp && inst && k < other->server_count; k++) {
+        for (unsigned k = 0; other->router == &sl_module_tcp && inst && k < other->server_count;
+             k++) {
             if (other->servers[k] == server && inst->checks[k].publishes) {
                 return true;
             }
@@ -110,7 +113,8 @@ static void init_check(struct sl_tcp_instance *inst, unsigned i)
     c->server = server;
     c->kind = (enum sl_tcp_check)inst->settings->check;
     if (c->kind == SL_TCP_CHECK_MONITOR && !is_monitored) {
-        sl_log_notice("Service '%s': server '%s' has no monitor, it is checked by connecting to it (check=tcp)",
+        sl_log_notice("Service '%s': server '%s' has no monitor, it is checked by connecting to it "
+                      "(check=tcp)",
                       service->name, server->name);
         c->kind = SL_TCP_CHECK_CONNECT;
     }
@@ -129,10 +133,12 @@ static void init_worker(struct sl_tcp_instance *inst, unsigned i)
     sl_pool_init(&tw->pool, sizeof(struct sl_tcp_relay), RELAYS_KEPT);
 }
 
-int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret, struct sl_err *err)
+int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret,
+                        struct sl_err *err)
 {
     if (service->server_count > SL_TCP_SERVERS_MAX) {
-        return sl_err_set(err, SL_ELIMIT, "router=tcp takes at most %d servers", SL_TCP_SERVERS_MAX);
+        return sl_err_set(err, SL_ELIMIT, "router=tcp takes at most %d servers",
+                          SL_TCP_SERVERS_MAX);
     }
     struct sl_tcp_instance *inst = sl_xcalloc(1, sizeof *inst);
     inst->service = service;
@@ -147,8 +153,8 @@ int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret
     }
     inst->worker_count = service->worker_count;
     /* One set of cache lines per worker: plain calloc does not promise the alignment. */
-    inst->workers = aligned_alloc(_Alignof(struct sl_tcp_worker),
-                                  inst->worker_count * sizeof *inst->workers);
+    inst->workers =
+        aligned_alloc(_Alignof(struct sl_tcp_worker), inst->worker_count * sizeof *inst->workers);
     if (inst->workers == NULL) {
         inst->worker_count = 0;
         sl_tcp_instance_free(inst);
@@ -188,7 +194,8 @@ static void warn_of_tls(const struct sl_service *service)
     for (size_t i = 0; config && i < config->listener_count; i++) {
         const struct sl_conf_listener *l = &config->listeners[i];
         if (l->settings.tls.ssl && strcmp(l->service->object.name, service->name) == 0) {
-            sl_log_warning("Listener '%s': ssl has no effect with router=tcp: clients speak TLS with the servers",
+            sl_log_warning("Listener '%s': ssl has no effect with router=tcp: clients speak TLS "
+                           "with the servers",
                            l->object.name);
         }
     }
@@ -235,14 +242,16 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
 }
 
 /* The core says which service, not which listener; they are told apart by the port. */
-static struct sl_listener *listener_of(const struct sl_service *service, const struct sockaddr_storage *local)
+static struct sl_listener *listener_of(const struct sl_service *service,
+                                       const struct sockaddr_storage *local)
 {
     const struct sl_core *core = service->core;
     bool is_unix = local->ss_family == AF_UNIX;
     for (unsigned i = 0; i < core->listener_count; i++) {
         struct sl_listener *l = core->listeners[i];
-        bool fits = is_unix ? l->settings.socket != NULL
-                            : l->settings.socket == NULL && l->settings.port == sl_address_port(local);
+        bool fits = is_unix
+                        ? l->settings.socket != NULL
+                        : l->settings.socket == NULL && l->settings.port == sl_address_port(local);
         if (l->service == service && fits) {
             return l;
         }
@@ -254,7 +263,8 @@ static void accept_client(struct sl_service *service, struct sl_worker *worker, 
                           const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
     struct sl_tcp_instance *inst = service->instance;
-    sl_tcp_relay_accept(&inst->workers[worker->index], listener_of(service, local), fd, peer, local);
+    sl_tcp_relay_accept(&inst->workers[worker->index], listener_of(service, local), fd, peer,
+                        local);
 }
 
 static void on_worker_topology(struct sl_service *service, struct sl_worker *worker)

@@ -6,11 +6,13 @@
  *                          |  ^           |
  *                         RETRYING <------/ not a byte went yet
  *
- * The client is paused until a server is connected: what it sends early stays in the kernel, so another server can be
- * tried without losing a byte. Afterwards each side is paused while the other's output is full. A FIN is passed on when
- * everything before it has been; the relay ends when both sides have sent theirs.
+ * The client is paused until a server is connected: what it sends early stays in the kernel, so
+ * another server can be tried without losing a byte. Afterwards each side is paused while the
+ * other's output is full. A FIN is passed on when everything before it has been; the relay ends
+ * when both sides have sent theirs.
  *
- * Invariants: on the list `relays` exactly until ENDED, then on `leaving` until both connections are released.
+ * Invariants: on the list `relays` exactly until ENDED, then on `leaving` until both connections
+ * are released.
  *             The service and the server count it once each (is_counted), from choice to end.
  *             Nothing is allocated but the relay itself, from the worker's pool.
  * Runs on the worker's thread.
@@ -26,7 +28,8 @@
 #include "net/proxy_header.h"
 #include "router/tcp/tcp.h"
 
-/* A server that has sent its FIN is gone for good in this protocol; the client may still finish what it is sending. */
+/* A server that has sent its FIN is gone for good in this protocol; the client may still finish
+ * what it is sending. */
 #define AFTER_SERVER_FIN_MS 10000
 
 static void end(struct sl_tcp_relay *r, char cause, char phase, bool flush);
@@ -157,7 +160,8 @@ static void released(struct sl_tcp_relay *r)
     }
 }
 
-/* cause and phase: HAProxy's termination state (manual, section 8.5). flush: what is under way is still sent. */
+/* cause and phase: HAProxy's termination state (manual, section 8.5). flush: what is under way
+ * is still sent. */
 static void end(struct sl_tcp_relay *r, char cause, char phase, bool flush)
 {
     if (r->step == SL_TCP_ENDED) {
@@ -260,8 +264,8 @@ static bool is_read_out(const struct sl_conn *c)
            errno != EAGAIN;
 }
 
-/* A paused connection announces its FIN before its last bytes were read. Nobody announces it again, so that is looked
- * for at the end of each turn in which the connection may read. */
+/* A paused connection announces its FIN before its last bytes were read. Nobody announces it
+ * again, so that is looked for at the end of each turn in which the connection may read. */
 static void look_for_tail(struct sl_task *t, struct sl_loop *loop)
 {
     struct sl_tcp_relay *r = SL_CONTAINER_OF(t, struct sl_tcp_relay, tail);
@@ -277,7 +281,8 @@ static void look_for_tail(struct sl_task *t, struct sl_loop *loop)
         pass_server_fin(r);
         server_waits = false;
     }
-    /* Bounded: a connection that may read gets nearer to its FIN in every turn. A paused one asks again when resumed. */
+    /* Bounded: a connection that may read gets nearer to its FIN in every turn. A paused one
+     * asks again when resumed. */
     if (r->step == SL_TCP_OPEN && ((client_waits && !sl_conn_is_paused(&r->client)) ||
                                    (server_waits && !sl_conn_is_paused(&r->server)))) {
         sl_loop_defer(loop, t);
@@ -346,7 +351,8 @@ static void server_end(struct sl_conn *c, enum sl_conn_end how)
     struct sl_tcp_relay *r = of_server(c);
     bool is_untouched = r->bytes_up == 0 && r->bytes_down == 0 && !r->client_fin;
     if (r->step == SL_TCP_CONNECTING || (r->step == SL_TCP_OPEN && is_untouched)) {
-        /* Refused, or accepted and dropped by a server that was just dying: nobody has noticed, try another one. */
+        /* Refused, or accepted and dropped by a server that was just dying: nobody has noticed,
+         * try another one. */
         start_retry(r, 'S', sl_conn_error_text(c));
     } else if (how != SL_CONN_END_EOF) {
         sl_core_server_suspect(service_of(r)->core, server_of(r));
@@ -444,8 +450,7 @@ static void connect_next(struct sl_tcp_relay *r)
     r->live++;
     r->step = SL_TCP_CONNECTING;
     count_server(r);
-    sl_timer_start(loop_of(r), &r->timer,
-                   (uint64_t)r->owner->instance->settings->connect_timeout);
+    sl_timer_start(loop_of(r), &r->timer, (uint64_t)r->owner->instance->settings->connect_timeout);
     send_proxy_header(r);
 }
 
@@ -559,9 +564,11 @@ void sl_tcp_relay_accept(struct sl_tcp_worker *tw, struct sl_listener *listener,
     r->live = 1;
     sl_list_append(&tw->relays, &r->node);
     count_client(r);
-    if (listener && listener->proxy_networks && sl_proxy_networks_match(listener->proxy_networks, peer)) {
+    if (listener && listener->proxy_networks &&
+        sl_proxy_networks_match(listener->proxy_networks, peer)) {
         r->step = SL_TCP_HEADER;
-        sl_timer_start(tw->worker->loop, &r->timer, (uint64_t)tw->instance->settings->connect_timeout);
+        sl_timer_start(tw->worker->loop, &r->timer,
+                       (uint64_t)tw->instance->settings->connect_timeout);
     } else {
         begin(r);
     }
@@ -571,7 +578,7 @@ void sl_tcp_relay_accept(struct sl_tcp_worker *tw, struct sl_listener *listener,
 
 void sl_tcp_relays_cut(struct sl_tcp_worker *tw)
 {
-    SL_LIST_FOR_EACH(node, &tw->relays) {
+    SL_LIST_FOR_EACH (node, &tw->relays) {
         struct sl_tcp_relay *r = SL_CONTAINER_OF(node, struct sl_tcp_relay, node);
         if (r->position < 0 || !sl_tcp_is_down(tw->instance, (unsigned)r->position)) {
             continue;
@@ -587,10 +594,10 @@ void sl_tcp_relays_cut(struct sl_tcp_worker *tw)
 
 void sl_tcp_relays_end(struct sl_tcp_worker *tw)
 {
-    SL_LIST_FOR_EACH(node, &tw->relays) {
+    SL_LIST_FOR_EACH (node, &tw->relays) {
         end(SL_CONTAINER_OF(node, struct sl_tcp_relay, node), 'K', 'D', false);
     }
-    SL_LIST_FOR_EACH(node, &tw->leaving) {
+    SL_LIST_FOR_EACH (node, &tw->leaving) {
         struct sl_tcp_relay *r = SL_CONTAINER_OF(node, struct sl_tcp_relay, node);
         sl_conn_close(&r->client, false); /* no lingering */
         sl_conn_close(&r->server, false);

@@ -8,8 +8,8 @@
  *   check.c    own checks: a thread per server
  *   tcplog.c   the line about a connection that has ended, pure
  *
- * A relay lives on one worker from accept to its end. What several threads see are the health words of the checks and
- * the counters, all atomic.
+ * A relay lives on one worker from accept to its end. What several threads see are the health words
+ * of the checks and the counters, all atomic.
  */
 #ifndef SL_ROUTER_TCP_TCP_H
 #define SL_ROUTER_TCP_TCP_H
@@ -41,7 +41,8 @@ struct sl_tcp_candidate {
 
 /* What the methods remember between two choices. */
 struct sl_tcp_balance_state {
-    unsigned last;                      /* leastconn: where the last connection went, so that equals take turns */
+    /* leastconn: where the last connection went, so that equals take turns */
+    unsigned last;
     int64_t credit[SL_TCP_SERVERS_MAX]; /* roundrobin: what a server is owed */
 };
 
@@ -51,7 +52,8 @@ int sl_tcp_balance_choose(enum sl_tcp_balance method, const struct sl_tcp_candid
 
 /* ---- check.c ---- */
 
-#define SL_TCP_CHECK_RISE 2 /* good checks in a row that bring a server up, and bad ones that take it down: */
+#define SL_TCP_CHECK_RISE                                                                          \
+    2 /* good checks in a row that bring a server up, and bad ones that take it down: */
 #define SL_TCP_CHECK_FALL 3 /* HAProxy's defaults of `rise` and `fall` */
 
 struct sl_tcp_hysteresis {
@@ -69,17 +71,19 @@ struct sl_tcp_checker {
     enum sl_tcp_check kind;
     struct sl_tcp_instance *instance;
     struct sl_server *server;
-    bool publishes;        /* RUNNING into the server's status: it has no monitor, and no other check does it */
+    /* RUNNING into the server's status: it has no monitor, and no other check does it */
+    bool publishes;
     pthread_t thread;
     bool is_started;
-    int stop_fd;           /* eventfd, readable once the thread shall end */
-    int wake_fd;           /* eventfd: check now */
-    _Atomic bool is_up;    /* read by every worker */
+    int stop_fd;        /* eventfd, readable once the thread shall end */
+    int wake_fd;        /* eventfd: check now */
+    _Atomic bool is_up; /* read by every worker */
     _Atomic uint64_t rounds;
     struct sl_tcp_hysteresis hysteresis; /* the thread's */
 };
 
-/* Starts the threads of all checks of the instance and waits (bounded) for their first results. Control thread. */
+/* Starts the threads of all checks of the instance and waits (bounded) for their first results.
+ * Control thread. */
 int sl_tcp_checks_start(struct sl_tcp_instance *inst, struct sl_err *err);
 void sl_tcp_checks_stop(struct sl_tcp_instance *inst);
 /* A connection to the server failed: check at once. Any thread. */
@@ -106,16 +110,18 @@ struct sl_tcp_worker {
 struct sl_tcp_instance {
     struct sl_service *service;
     const struct sl_tcp_settings *settings;
-    uint64_t idle_ms;            /* 0: never */
-    _Atomic bool has_seen_roles; /* the monitor gives roles: from then on a server needs one */
+    uint64_t idle_ms;              /* 0: never */
+    _Atomic bool has_seen_roles;   /* the monitor gives roles: from then on a server needs one */
     struct sl_tcp_checker *checks; /* [service->server_count] */
-    pthread_mutex_t balance_lock; /* once per connection: workers that took turns each for itself would not be even */
+    /* once per connection: workers that took turns each for itself would not be even */
+    pthread_mutex_t balance_lock;
     struct sl_tcp_balance_state balance;
     unsigned worker_count;
     struct sl_tcp_worker *workers;
 };
 
-int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret, struct sl_err *err);
+int sl_tcp_instance_new(struct sl_service *service, struct sl_tcp_instance **ret,
+                        struct sl_err *err);
 void sl_tcp_instance_free(struct sl_tcp_instance *inst);
 
 /* Can a server with this status take new connections? is_up: what the own check says. Pure. */
@@ -127,7 +133,8 @@ int sl_tcp_choose(struct sl_tcp_instance *inst, uint64_t tried);
 
 /* ---- tcplog.c ---- */
 
-/* An IP address with its port; family AF_UNIX for clients of a unix socket. Smaller than a sockaddr_storage. */
+/* An IP address with its port; family AF_UNIX for clients of a unix socket. Smaller than a
+ * sockaddr_storage. */
 union sl_tcp_address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -137,11 +144,11 @@ union sl_tcp_address {
 struct sl_tcplog {
     const union sl_tcp_address *client;
     const char *listener, *service, *server; /* server NULL: none */
-    int64_t accepted_ms;  /* wall clock, milliseconds since the epoch */
-    int64_t connect_ms;   /* -1: never connected */
+    int64_t accepted_ms;                     /* wall clock, milliseconds since the epoch */
+    int64_t connect_ms;                      /* -1: never connected */
     int64_t total_ms;
-    uint64_t bytes;       /* from server to client */
-    char cause, phase;    /* termination state */
+    uint64_t bytes;    /* from server to client */
+    char cause, phase; /* termination state */
     uint32_t all, listener_now, service_now, server_now;
     unsigned retries;
     bool was_redispatched;
@@ -166,11 +173,11 @@ struct sl_tcp_relay {
     struct sl_listener *listener; /* NULL only in tests */
     struct sl_conn client;
     struct sl_conn server;
-    struct sl_timer timer;        /* header, connecting, idle */
-    struct sl_task tail;          /* looks for the end of input that was announced early */
+    struct sl_timer timer; /* header, connecting, idle */
+    struct sl_task tail;   /* looks for the end of input that was announced early */
     union sl_tcp_address peer;
     union sl_tcp_address local;
-    uint64_t accepted_ms;         /* the loop's clock */
+    uint64_t accepted_ms; /* the loop's clock */
     uint64_t active_ms;
     int64_t connect_ms;
     uint64_t bytes_up, bytes_down;
@@ -178,10 +185,10 @@ struct sl_tcp_relay {
     int16_t position;
     uint16_t retries;
     uint8_t step;
-    char cause;                   /* of the log line when no server is left to try */
-    uint8_t live;                 /* connections not released yet */
-    bool is_counted;              /* in the server's counters */
-    bool client_fin, server_fin;  /* seen by us, perhaps with input still to be read */
+    char cause;                    /* of the log line when no server is left to try */
+    uint8_t live;                  /* connections not released yet */
+    bool is_counted;               /* in the server's counters */
+    bool client_fin, server_fin;   /* seen by us, perhaps with input still to be read */
     bool client_done, server_done; /* all input relayed and the FIN passed on */
 };
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Router tcp: one line per connection, when it has ended, with the fields and the order of HAProxy's `option tcplog`
- * (HAProxy 2.6 configuration manual, sections 8.2.2 and 8.5), so that what reads those reads these:
+ * Router tcp: one line per connection, when it has ended, with the fields and the order of
+ * HAProxy's `option tcplog` (HAProxy 2.6 configuration manual, sections 8.2.2 and 8.5), so that
+ * what reads those reads these:
  *
- *   client:port [accept date] listener service/server Tw/Tc/Tt bytes state actconn/feconn/beconn/srv_conn/retries queues
+ *   client:port [accept date] listener service/server Tw/Tc/Tt bytes state
+ *   actconn/feconn/beconn/srv_conn/retries queues
  *
- * There are no queues here: Tw is 0 (or -1 when no server was there to be chosen) and both queue fields are 0.
+ * There are no queues here: Tw is 0 (or -1 when no server was there to be chosen) and both queue
+ * fields are 0.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -46,9 +49,9 @@ void sl_tcplog_render(const struct sl_tcplog *l, char *out, size_t size)
     sl_assert(size > 0);
     render_client(l->client, client, sizeof client);
     render_date(l->accepted_ms, date, sizeof date);
-    snprintf(out, size, "%s [%s] %s %s/%s %d/%lld/%lld %llu %c%c %u/%u/%u/%u/%s%u 0/0", client, date,
-             l->listener, l->service, l->server ? l->server : "<NOSRV>", l->server ? 0 : -1,
-             (long long)l->connect_ms, (long long)l->total_ms, (unsigned long long)l->bytes, l->cause,
-             l->phase, l->all, l->listener_now, l->service_now, l->server_now,
+    snprintf(out, size, "%s [%s] %s %s/%s %d/%lld/%lld %llu %c%c %u/%u/%u/%u/%s%u 0/0", client,
+             date, l->listener, l->service, l->server ? l->server : "<NOSRV>", l->server ? 0 : -1,
+             (long long)l->connect_ms, (long long)l->total_ms, (unsigned long long)l->bytes,
+             l->cause, l->phase, l->all, l->listener_now, l->service_now, l->server_now,
              l->was_redispatched ? "+" : "", l->retries);
 }

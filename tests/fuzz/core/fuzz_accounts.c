@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything about accounts that comes from outside: JSON of grant rows and files, host and database patterns, names.
- * Input: lines; the first letter says what the line is.
- *   P user\x1fhost\x1fjson   D user\x1fhost\x1fpattern   R user\x1fhost\x1frole   F json file   Q user\x1fname\x1fdatabase
+ * Everything about accounts that comes from outside: JSON of grant rows and files, host and
+ * database patterns, names. Input: lines; the first letter says what the line is.
+ *   P user\x1fhost\x1fjson   D user\x1fhost\x1fpattern   R user\x1fhost\x1frole   F json file
+ *                            Q user\x1fname\x1fdatabase
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -22,11 +23,16 @@ static void ask(const struct sl_accounts *a, char *const *field)
         if (i < SL_ARRAY_LEN(hosts)) {
             memcpy(&((struct sockaddr_in *)(void *)&client)->sin_addr, hosts[i], 4);
         }
-        struct sl_account_query q = {.user = sl_slice_text(field[0]), .client = &client, .host_name = field[1][0] != '\0' ? field[1] : NULL,
-                                     .database = sl_slice_text(field[2]), .match_host = true, .allow_root = true,
+        struct sl_account_query q = {.user = sl_slice_text(field[0]),
+                                     .client = &client,
+                                     .host_name = field[1][0] != '\0' ? field[1] : NULL,
+                                     .database = sl_slice_text(field[2]),
+                                     .match_host = true,
+                                     .allow_root = true,
                                      .lower_case_table_names = i % 2};
         enum sl_account_verdict v = sl_accounts_find(a, &q, &account);
-        sl_assert((account == NULL) == (v == SL_ACCOUNT_UNKNOWN || v == SL_ACCOUNT_NEEDS_NAME || v == SL_ACCOUNT_ROOT_REFUSED));
+        sl_assert((account == NULL) == (v == SL_ACCOUNT_UNKNOWN || v == SL_ACCOUNT_NEEDS_NAME ||
+                                        v == SL_ACCOUNT_ROOT_REFUSED));
         sl_assert(v != SL_ACCOUNT_NEEDS_NAME || q.host_name == NULL);
         if (account != NULL) {
             sl_accounts_db_is_allowed(a, account, q.database, i % 2);

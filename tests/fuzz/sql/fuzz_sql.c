@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target of the SQL layer: classifier, tables, canonical form and lexer on any bytes. The first byte
- * picks the mode bits. What must hold: everything given points into the input, the canonical form is
- * no longer than the input, and what is no read is never called one.
+ * Fuzz target of the SQL layer: classifier, tables, canonical form and lexer on any bytes. The
+ * first byte picks the mode bits. What must hold: everything given points into the input, the
+ * canonical form is no longer than the input, and what is no read is never called one.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -24,8 +24,7 @@ struct input {
 
 static bool is_inside(const struct input *in, struct sl_slice s)
 {
-    return s.data == NULL ? s.len == 0
-                          : s.data >= in->sql && s.data + s.len <= in->sql + in->len;
+    return s.data == NULL ? s.len == 0 : s.data >= in->sql && s.data + s.len <= in->sql + in->len;
 }
 
 static bool on_table(void *arg, struct sl_slice db, struct sl_slice table)

@@ -86,8 +86,7 @@ static const json_t *described(const json_t *list, const char *name)
 {
     size_t i;
     json_t *row;
-    json_array_foreach(list, i, row)
-    {
+    json_array_foreach (list, i, row) {
         if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0) {
             return row;
         }

@@ -17,7 +17,7 @@ struct item {
 static int sum(struct sl_list *head)
 {
     int total = 0;
-    SL_LIST_FOR_EACH(it, head) {
+    SL_LIST_FOR_EACH (it, head) {
         total = total * 10 + SL_CONTAINER_OF(it, struct item, node)->value;
     }
     return total;
@@ -59,7 +59,7 @@ static void test_remove_inside_the_loop(void **state)
     struct sl_list head;
     struct item items[3];
     fill(&head, items);
-    SL_LIST_FOR_EACH(it, &head) {
+    SL_LIST_FOR_EACH (it, &head) {
         sl_list_remove(it);
     }
     assert_true(sl_list_is_empty(&head));

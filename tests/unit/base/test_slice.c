@@ -25,10 +25,18 @@ static void test_equal_nocase(void **state)
         const char *text;
         bool is_equal;
     } rows[] = {
-        {"", 0, "", true},           {"a", 1, "", false},          {"", 0, "a", false},
-        {"SeLeCt", 6, "select", true}, {"select", 6, "SELECT", true}, {"selec", 5, "select", false},
-        {"select", 6, "selec", false}, {"a\0b", 3, "a", false},      {"a\0", 2, "a", false},
-        {"@", 1, "`", false},        {"[", 1, "{", false},         {"\xc3", 1, "\xe3", false},
+        {"", 0, "", true},
+        {"a", 1, "", false},
+        {"", 0, "a", false},
+        {"SeLeCt", 6, "select", true},
+        {"select", 6, "SELECT", true},
+        {"selec", 5, "select", false},
+        {"select", 6, "selec", false},
+        {"a\0b", 3, "a", false},
+        {"a\0", 2, "a", false},
+        {"@", 1, "`", false},
+        {"[", 1, "{", false},
+        {"\xc3", 1, "\xe3", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(sl_slice_equal_nocase(sl_slice(rows[i].data, rows[i].len), rows[i].text),

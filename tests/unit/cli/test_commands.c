@@ -17,17 +17,38 @@
 
 /* Lines whose output is compared with data/expected/<line>.txt and, with --tsv, <line>.tsv. */
 static const char *const PRINTED[] = {
-    "list servers",      "list services",      "list listeners",
-    "list monitors",     "list sessions",      "list filters",
-    "list modules",      "list threads",       "list users",
-    "list commands",     "show servers",       "show server Galera-71",
-    "show services",     "show monitors",      "show sessions",
-    "show filters",      "show listeners",     "show modules",
-    "show maxscale",     "show thread 1",      "show threads",
-    "show logging",      "show user monitoring", "show users",
-    "show dbusers Galera-RW-Service", "show commands mariadbmon",
-    "list listeners Galera-RW-Service", "show session 1", "show listener Galera-Listener",
-    "show monitor Galera-Monitor", "show filter Log", "show module readwritesplit",
+    "list servers",
+    "list services",
+    "list listeners",
+    "list monitors",
+    "list sessions",
+    "list filters",
+    "list modules",
+    "list threads",
+    "list users",
+    "list commands",
+    "show servers",
+    "show server Galera-71",
+    "show services",
+    "show monitors",
+    "show sessions",
+    "show filters",
+    "show listeners",
+    "show modules",
+    "show maxscale",
+    "show thread 1",
+    "show threads",
+    "show logging",
+    "show user monitoring",
+    "show users",
+    "show dbusers Galera-RW-Service",
+    "show commands mariadbmon",
+    "list listeners Galera-RW-Service",
+    "show session 1",
+    "show listener Galera-Listener",
+    "show monitor Galera-Monitor",
+    "show filter Log",
+    "show module readwritesplit",
     "show service Galera-RW-Service",
 };
 
@@ -83,6 +104,7 @@ static void test_known_table(void **state)
     fake_init(&fake);
     fake.answer_from = "servers_mariadb";
     assert_int_equal(fake_run(&fake, "list servers", &out, &error), 0);
+    // clang-format off
     assert_string_equal(
         out,
         "┌─────────┬───────────────┬──────┬─────────────┬─────────────────┬────────┬─────────────────┐\n"
@@ -92,6 +114,7 @@ static void test_known_table(void **state)
         "├─────────┼───────────────┼──────┼─────────────┼─────────────────┼────────┼─────────────────┤\n"
         "│ server2 │ 192.168.0.211 │ 3306 │ 0           │ Master, Running │ 0-1-74 │ MariaDB-Monitor │\n"
         "└─────────┴───────────────┴──────┴─────────────┴─────────────────┴────────┴─────────────────┘\n");
+    // clang-format on
     fake_free(&fake);
     sl_free(out);
     sl_free(error);
@@ -106,6 +129,7 @@ static void test_odd_servers(void **state)
     fake_init(&fake);
     fake.answer_from = "servers_odd";
     assert_int_equal(fake_run(&fake, "list servers", &out, &error), 0);
+    // clang-format off
     assert_string_equal(
         out,
         "┌────────┬─────────────────────────┬──────┬─────────────┬──────────────────────────────────────────┬───────┬─────────┐\n"
@@ -117,6 +141,7 @@ static void test_odd_servers(void **state)
         "├────────┼─────────────────────────┼──────┼─────────────┼──────────────────────────────────────────┼───────┼─────────┤\n"
         "│ 日本   │ db?[31m.example         │ 3306 │ 0           │ Maintenance, Running                     │       │ Mon     │\n"
         "└────────┴─────────────────────────┴──────┴─────────────┴──────────────────────────────────────────┴───────┴─────────┘\n");
+    // clang-format on
     sl_free(out);
     sl_free(error);
     assert_int_equal(fake_run(&fake, "--tsv list servers", &out, &error), 0);
@@ -129,7 +154,8 @@ static void test_odd_servers(void **state)
 static void test_api_get(void **state)
 {
     check_output("api get servers data[].id", "[\"Galera-71\",\"Galera-72\",\"Galera-73\"]\n");
-    check_output("api get /servers/Galera-71 data.attributes.state", "\"Master, Synced, Running\"\n");
+    check_output("api get /servers/Galera-71 data.attributes.state",
+                 "\"Master, Synced, Running\"\n");
     check_output("api get --sum servers data[].attributes.statistics.connections", "2\n");
     check_output("api get --pretty maxscale data.attributes.parameters.log_throttling",
                  "{\n  \"count\": 10,\n  \"suppress\": 10000,\n  \"window\": 1000\n}\n");
@@ -185,11 +211,11 @@ static void test_changes(void **state)
     check_requests("destroy user bob", "DELETE users/inet/bob\n", "OK\n");
     check_requests("reload service RW", "POST services/RW/reload\n", "OK\n");
     check_requests("rotate logs", "POST maxscale/logs/flush\n", "OK\n");
-    check_requests("list sessions --rdns --tsv --no-rdns --rdns=true -q=false",
-                   "GET sessions?rdns=true\n",
-                   "1\tapp\t127.0.0.1\tFri Jan 5 07:23:54 2024\t0.1\tGalera-RW-Service\t2048\t7\n"
-                   "2\tapp\t::ffff:10.0.0.7\tFri Jan 5 07:23:54 2024\t12\tGalera-RW-Service\t2048\t7\n"
-                   "3\troot\tlocalhost\tFri Jan 5 07:23:54 2024\t3\tGalera-RW-Service\t2048\t7\n");
+    check_requests(
+        "list sessions --rdns --tsv --no-rdns --rdns=true -q=false", "GET sessions?rdns=true\n",
+        "1\tapp\t127.0.0.1\tFri Jan 5 07:23:54 2024\t0.1\tGalera-RW-Service\t2048\t7\n"
+        "2\tapp\t::ffff:10.0.0.7\tFri Jan 5 07:23:54 2024\t12\tGalera-RW-Service\t2048\t7\n"
+        "3\troot\tlocalhost\tFri Jan 5 07:23:54 2024\t3\tGalera-RW-Service\t2048\t7\n");
 }
 
 static void test_several_hosts(void **state)
@@ -261,8 +287,8 @@ static void test_refusals(void **state)
     }
 }
 
-static void check_help(const char *first, const char *second, const char *third,
-                       const char *wanted, const char *unwanted)
+static void check_help(const char *first, const char *second, const char *third, const char *wanted,
+                       const char *unwanted)
 {
     const char *args[] = {first, second, third};
     size_t count = third != NULL ? 3 : 1;
@@ -299,11 +325,11 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),        cmocka_unit_test(test_tsv),
-        cmocka_unit_test(test_known_table),   cmocka_unit_test(test_odd_servers),
-        cmocka_unit_test(test_api_get),       cmocka_unit_test(test_queries),
-        cmocka_unit_test(test_changes),       cmocka_unit_test(test_several_hosts),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_help),
+        cmocka_unit_test(test_tables),      cmocka_unit_test(test_tsv),
+        cmocka_unit_test(test_known_table), cmocka_unit_test(test_odd_servers),
+        cmocka_unit_test(test_api_get),     cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_changes),     cmocka_unit_test(test_several_hosts),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Not a test by itself: loads the accounts of a real server and answers look-ups, so that a script can compare our
- * decision with the server's own (tests/system/test_accounts_live.py).
+ * Not a test by itself: loads the accounts of a real server and answers look-ups, so that a script
+ * can compare our decision with the server's own (tests/system/test_accounts_live.py).
  *
  *   accounts_probe SOCKET USER PASSWORD HOST PORT
- *   stdin:  user TAB address (or "socket") TAB host name ("?" unknown, "-" none) TAB database TAB password [TAB tls]
- *   stdout: verdict TAB user@host of our account TAB CURRENT_USER() of a real login from that address, or its error code
+ *   stdin:  user TAB address (or "socket") TAB host name ("?" unknown, "-" none) TAB database
+ *           TAB password [TAB tls]
+ *   stdout: verdict TAB user@host of our account TAB CURRENT_USER() of a real login from that
+ *   address, or its error code
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -18,9 +20,14 @@
 #include "dbc/dbc.h"
 
 static const char *const verdicts[] = {
-    [SL_ACCOUNT_OK] = "ok",           [SL_ACCOUNT_UNKNOWN] = "unknown",         [SL_ACCOUNT_ROOT_REFUSED] = "root",
-    [SL_ACCOUNT_NEEDS_TLS] = "tls",   [SL_ACCOUNT_LOCKED] = "locked",           [SL_ACCOUNT_NO_DATABASE] = "nodb",
-    [SL_ACCOUNT_DB_DENIED] = "dbdenied", [SL_ACCOUNT_NEEDS_NAME] = "name",
+    [SL_ACCOUNT_OK] = "ok",
+    [SL_ACCOUNT_UNKNOWN] = "unknown",
+    [SL_ACCOUNT_ROOT_REFUSED] = "root",
+    [SL_ACCOUNT_NEEDS_TLS] = "tls",
+    [SL_ACCOUNT_LOCKED] = "locked",
+    [SL_ACCOUNT_NO_DATABASE] = "nodb",
+    [SL_ACCOUNT_DB_DENIED] = "dbdenied",
+    [SL_ACCOUNT_NEEDS_NAME] = "name",
 };
 
 static void read_address(const char *text, struct sockaddr_storage *ret)
@@ -91,7 +98,9 @@ static void answer(const struct sl_accounts *a, char *const *argv, char *line)
     }
     struct sockaddr_storage client;
     read_address(field[1], &client);
-    const char *name = strcmp(field[2], "?") == 0 ? NULL : strcmp(field[2], "-") == 0 ? "" : field[2];
+    const char *name = strcmp(field[2], "?") == 0   ? NULL
+                       : strcmp(field[2], "-") == 0 ? ""
+                                                    : field[2];
     struct sl_account_query q = {.user = sl_slice_text(field[0]),
                                  .client = &client,
                                  .host_name = name,
@@ -103,8 +112,8 @@ static void answer(const struct sl_accounts *a, char *const *argv, char *line)
     const struct sl_account *account;
     enum sl_account_verdict v = sl_accounts_find(a, &q, &account);
     ask_server(argv, field, server, sizeof(server));
-    printf("%s\t%s@%s\t%s\n", verdicts[v], account != NULL ? account->user : "", account != NULL ? account->host : "",
-           server);
+    printf("%s\t%s@%s\t%s\n", verdicts[v], account != NULL ? account->user : "",
+           account != NULL ? account->host : "", server);
     fflush(stdout);
 }
 
@@ -126,7 +135,8 @@ int main(int argc, char **argv)
                                    .write_timeout_ms = 5000};
     struct sl_accounts_builder *b = sl_accounts_builder_new();
     sl_dbc_library_init();
-    if (b == NULL || sl_dbc_connect(&config, &dbc, &err) != 0 || sl_accounts_load_tables(dbc, b, &report, &err) != 0) {
+    if (b == NULL || sl_dbc_connect(&config, &dbc, &err) != 0 ||
+        sl_accounts_load_tables(dbc, b, &report, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         sl_dbc_close(dbc);
         sl_accounts_builder_free(b);

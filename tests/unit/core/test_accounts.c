@@ -33,16 +33,22 @@ static void test_global_priv(void **state)
     assert_string_equal(u->auth[0].string, "");
     sl_accounts_unref(a);
 
-    u = only("{\"access\":549755812863,\"version_id\":101119,\"plugin\":\"mysql_native_password\",\"authentication_string\":"
-             "\"*AB\",\"default_role\":\"r\",\"account_locked\":true,\"ssl_type\":2,\"password_last_changed\":0,"
-             "\"password_lifetime\":-1}", &a);
+    u = only("{\"access\":549755812863,\"version_id\":101119,\"plugin\":\"mysql_native_password\","
+             "\"authentication_string\":"
+             "\"*AB\",\"default_role\":\"r\",\"account_locked\":true,\"ssl_type\":2,\"password_"
+             "last_changed\":0,"
+             "\"password_lifetime\":-1}",
+             &a);
     assert_true(u->is_locked && u->is_expired && u->requires_tls && u->requires_x509);
     assert_string_equal(u->default_role, "r");
     assert_string_equal(u->auth[0].string, "*AB");
     sl_accounts_unref(a);
 
-    u = only("{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*X\",\"auth_or\":[{\"plugin\":\"ed25519\","
-             "\"authentication_string\":\"k\"},{},{\"plugin\":\"unix_socket\"},{\"plugin\":\"pam\"},{\"plugin\":\"gssapi\"}]}", &a);
+    u = only("{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*X\",\"auth_or\":[{"
+             "\"plugin\":\"ed25519\","
+             "\"authentication_string\":\"k\"},{},{\"plugin\":\"unix_socket\"},{\"plugin\":\"pam\"}"
+             ",{\"plugin\":\"gssapi\"}]}",
+             &a);
     assert_int_equal(u->auth_count, 4);
     assert_int_equal(u->auth[0].plugin, SL_AUTH_ED25519);
     assert_string_equal(u->auth[0].string, "k");
@@ -62,7 +68,15 @@ static void test_global_priv(void **state)
 static void test_bad_json(void **state)
 {
     char deep[4096];
-    static const char *const bad[] = {"", "[]", "{", "null", "\"x\"", "{\"a\":}", "{\"access\":1", "\xff\xfe", "{\"a\":\"\\u0000\"}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{",
+                                      "null",
+                                      "\"x\"",
+                                      "{\"a\":}",
+                                      "{\"access\":1",
+                                      "\xff\xfe",
+                                      "{\"a\":\"\\u0000\"}"};
     struct sl_accounts_builder *b = sl_accounts_builder_new();
     for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
         assert_int_equal(sl_accounts_builder_add_global_priv(b, "u", "h", bad[i]), SL_EINVAL);
@@ -71,20 +85,30 @@ static void test_bad_json(void **state)
     deep[sizeof(deep) - 1] = '\0';
     assert_int_equal(sl_accounts_builder_add_global_priv(b, "u", "h", deep), SL_EINVAL);
     /* Odd types are as good as absent. */
-    assert_int_equal(sl_accounts_builder_add_global_priv(b, "u", "h", "{\"access\":\"x\",\"plugin\":1,\"auth_or\":{},\"ssl_type\":[]}"), 0);
-    assert_int_equal(sl_accounts_builder_add_global_priv(b, "v", "h", "{\"auth_or\":[1,\"[[[\",null],\"access\":-1}"), 0);
+    assert_int_equal(
+        sl_accounts_builder_add_global_priv(
+            b, "u", "h", "{\"access\":\"x\",\"plugin\":1,\"auth_or\":{},\"ssl_type\":[]}"),
+        0);
+    assert_int_equal(sl_accounts_builder_add_global_priv(
+                         b, "v", "h", "{\"auth_or\":[1,\"[[[\",null],\"access\":-1}"),
+                     0);
     assert_int_equal(sl_accounts_builder_count(b), 2);
     sl_accounts_unref(sl_accounts_build(b));
 }
 
 static void test_order_and_doubles(void **state)
 {
-    static const char *const hosts[] = {"%", "10.0.0.%", "10.0.0.1", "localhost", "10.%", "127.0.0.1", "10.0.0.1"};
-    static const char *const expected[] = {"localhost", "127.0.0.1", "10.0.0.1", "10.0.0.%", "10.%", "%"};
+    static const char *const hosts[] = {"%",    "10.0.0.%",  "10.0.0.1", "localhost",
+                                        "10.%", "127.0.0.1", "10.0.0.1"};
+    static const char *const expected[] = {"localhost", "127.0.0.1", "10.0.0.1",
+                                           "10.0.0.%",  "10.%",      "%"};
     struct sl_accounts_builder *b = sl_accounts_builder_new();
     for (size_t i = 0; i < SL_ARRAY_LEN(hosts); i++) {
-        struct sl_account u = {.user = "u", .host = hosts[i], .auth_count = 1,
-                               .auth = {{SL_AUTH_NATIVE, "mysql_native_password", i == 6 ? "second" : "first"}}};
+        struct sl_account u = {
+            .user = "u",
+            .host = hosts[i],
+            .auth_count = 1,
+            .auth = {{SL_AUTH_NATIVE, "mysql_native_password", i == 6 ? "second" : "first"}}};
         assert_int_equal(sl_accounts_builder_add_account(b, &u, false), 0);
     }
     struct sl_account role = {.user = "u", .host = "ignored"};
@@ -116,7 +140,8 @@ static void test_many(void **state)
     struct sl_accounts_builder *b = sl_accounts_builder_new();
     for (int i = 0; i < 20000; i++) {
         snprintf(name, sizeof(name), "user%d", i);
-        struct sl_account u = {.user = name, .host = "%", .auth_count = 1, .auth = {{SL_AUTH_NATIVE, "", name}}};
+        struct sl_account u = {
+            .user = name, .host = "%", .auth_count = 1, .auth = {{SL_AUTH_NATIVE, "", name}}};
         assert_int_equal(sl_accounts_builder_add_account(b, &u, false), 0);
         assert_int_equal(sl_accounts_builder_add_db(b, name, "%", "db"), 0);
     }
@@ -134,8 +159,10 @@ static void test_many(void **state)
 }
 
 static const char file[] =
-    "{\"user\":[{\"user\":\"f\",\"host\":\"%\",\"password\":\"*H\",\"super_priv\":\"Y\",\"global_db_priv\":true},"
-    "{\"user\":\"r\",\"is_role\":\"Y\"},{\"user\":\"e\",\"host\":\"10.%\",\"plugin\":\"ed25519\",\"authentication_string\":\"k\","
+    "{\"user\":[{\"user\":\"f\",\"host\":\"%\",\"password\":\"*H\",\"super_priv\":\"Y\",\"global_"
+    "db_priv\":true},"
+    "{\"user\":\"r\",\"is_role\":\"Y\"},{\"user\":\"e\",\"host\":\"10.%\",\"plugin\":\"ed25519\","
+    "\"authentication_string\":\"k\","
     "\"default_role\":\"r\",\"proxy_priv\":1}],\"db\":[{\"user\":\"r\",\"db\":\"d\"}],"
     "\"roles_mapping\":[{\"user\":\"e\",\"host\":\"10.%\",\"role\":\"r\"}],\"other\":5}";
 
@@ -143,7 +170,8 @@ static void test_file(void **state)
 {
     struct sl_err err = SL_ERR_INIT;
     struct sl_accounts_builder *b = sl_accounts_builder_new();
-    struct sl_account server = {.user = "f", .host = "%", .auth_count = 1, .auth = {{SL_AUTH_NATIVE, "", "*SERVER"}}};
+    struct sl_account server = {
+        .user = "f", .host = "%", .auth_count = 1, .auth = {{SL_AUTH_NATIVE, "", "*SERVER"}}};
     assert_int_equal(sl_accounts_builder_add_account(b, &server, false), 0);
     assert_int_equal(sl_accounts_file_parse(sl_slice_text(file), b, &err), 0);
     struct sl_accounts *a = sl_accounts_build(b);
@@ -156,9 +184,15 @@ static void test_file(void **state)
     assert_false(sl_accounts_db_is_allowed(a, e, sl_slice_text("x"), 0));
     sl_accounts_unref(a);
 
-    static const char *const bad[] = {"", "[]", "{\"user\":{}}", "{\"user\":[1]}", "{\"user\":[{\"host\":\"%\"}]}",
-                                      "{\"user\":[{\"user\":\"x\"}]}", "{\"db\":[{\"user\":\"x\"}]}",
-                                      "{\"roles_mapping\":[{\"role\":\"x\"}]}", "{\"user\":[}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{\"user\":{}}",
+                                      "{\"user\":[1]}",
+                                      "{\"user\":[{\"host\":\"%\"}]}",
+                                      "{\"user\":[{\"user\":\"x\"}]}",
+                                      "{\"db\":[{\"user\":\"x\"}]}",
+                                      "{\"roles_mapping\":[{\"role\":\"x\"}]}",
+                                      "{\"user\":[}"};
     for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
         b = sl_accounts_builder_new();
         err = (struct sl_err)SL_ERR_INIT;
@@ -179,7 +213,8 @@ static bool build_all(void)
     if (b == NULL) {
         return false;
     }
-    int rc = sl_accounts_builder_add_global_priv(b, "u", "%", "{\"access\":1,\"auth_or\":[{},{\"plugin\":\"ed25519\"}]}");
+    int rc = sl_accounts_builder_add_global_priv(
+        b, "u", "%", "{\"access\":1,\"auth_or\":[{},{\"plugin\":\"ed25519\"}]}");
     char name[16];
     for (int i = 0; rc == 0 && i < 80; i++) {
         snprintf(name, sizeof(name), "n%d", i);
@@ -219,8 +254,12 @@ static void test_allocation_sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_global_priv), cmocka_unit_test(test_bad_json), cmocka_unit_test(test_order_and_doubles),
-        cmocka_unit_test(test_many),        cmocka_unit_test(test_file),     cmocka_unit_test(test_allocation_sweep),
+        cmocka_unit_test(test_global_priv),
+        cmocka_unit_test(test_bad_json),
+        cmocka_unit_test(test_order_and_doubles),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_allocation_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,8 +43,13 @@ static struct sl_account_manager *start(int64_t refresh_time_ms)
 {
     struct sl_account_manager *m = NULL;
     struct sl_err err = SL_ERR_INIT;
-    struct sl_account_manager_config config = {.service = "test", .user = "u", .password = "p", .timeout_ms = 1000,
-                                               .refresh_time_ms = refresh_time_ms, .accounts_file = path, .file_only = true};
+    struct sl_account_manager_config config = {.service = "test",
+                                               .user = "u",
+                                               .password = "p",
+                                               .timeout_ms = 1000,
+                                               .refresh_time_ms = refresh_time_ms,
+                                               .accounts_file = path,
+                                               .file_only = true};
     assert_int_equal(sl_account_manager_new(&config, &m, &err), 0);
     return m;
 }
@@ -145,7 +150,8 @@ static void test_no_server(void **state)
 {
     struct sl_account_manager *m = NULL;
     struct sl_err err = SL_ERR_INIT;
-    struct sl_account_manager_config config = {.service = "test", .user = "u", .password = "p", .timeout_ms = 1000};
+    struct sl_account_manager_config config = {
+        .service = "test", .user = "u", .password = "p", .timeout_ms = 1000};
     assert_int_equal(sl_account_manager_new(&config, &m, &err), 0);
     atomic_store(&calls, 0);
     assert_true(sl_account_manager_reload(m, false, on_done, NULL));

@@ -18,7 +18,8 @@ static char dir[64], path[128];
 static const char *const names[] = {"db1", "db2"};
 static struct sl_journal journal = {path, "galeramon", names, 2};
 static const uint32_t words[] = {SL_SERVER_RUNNING | SL_SERVER_MASTER | SL_SERVER_JOINED,
-                                 SL_SERVER_RUNNING | SL_SERVER_AUTH_ERROR | SL_SERVER_NEED_DNS | SL_SERVER_MAINT};
+                                 SL_SERVER_RUNNING | SL_SERVER_AUTH_ERROR | SL_SERVER_NEED_DNS |
+                                     SL_SERVER_MAINT};
 static uint32_t found[2];
 static struct sl_err err;
 
@@ -58,7 +59,8 @@ static void test_round_trip(void **state)
     assert_int_equal(sl_journal_write(&journal, words, 1000, &err), 0);
     assert_int_equal(get(1100), 0);
     assert_int_equal(found[0], words[0]);
-    assert_int_equal(found[1], SL_SERVER_RUNNING | SL_SERVER_MAINT); /* auth and DNS are found out again */
+    /* auth and DNS are found out again */
+    assert_int_equal(found[1], SL_SERVER_RUNNING | SL_SERVER_MAINT);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07, 0);
@@ -96,7 +98,8 @@ static void test_refused(void **state)
         "not json",
         "{\"module\":\"galeramon\"}",
         "{\"module\":7,\"maxscale_version\":240204,\"timestamp\":1000,\"servers\":[]}",
-        "{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":1000,\"servers\":[1,2]}",
+        "{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":1000,\"servers\":[1,2]"
+        "}",
         "{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":1000,\"servers\":"
         "[{\"name\":\"db1\",\"status\":1},{\"name\":\"db2\",\"status\":-1}]}",
         "{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":1000,\"servers\":"
@@ -108,7 +111,8 @@ static void test_refused(void **state)
         assert_non_null(strstr(err.text, path));
         assert_int_equal(found[0], 77);
     }
-    put("{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":-9223372036854775808,\"servers\":[]}");
+    put("{\"module\":\"galeramon\",\"maxscale_version\":240204,\"timestamp\":-9223372036854775808,"
+        "\"servers\":[]}");
     assert_int_equal(get(1000), SL_ESTATE);
 }
 
@@ -124,7 +128,8 @@ static void test_write_fails_cleanly(void **state)
     struct sl_journal nowhere = {"/nonexistent/m_journal.json", "galeramon", names, 2};
     assert_int_equal(sl_journal_write(&nowhere, words, 1000, &err), SL_ESYS);
     mkdir(path, 0700);
-    assert_int_equal(sl_journal_write(&journal, words, 1000, &err), SL_ESYS); /* cannot be renamed over */
+    /* cannot be renamed over */
+    assert_int_equal(sl_journal_write(&journal, words, 1000, &err), SL_ESYS);
 }
 
 int main(void)

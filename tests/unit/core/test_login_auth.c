@@ -70,7 +70,8 @@ static enum sl_login_step talk(struct dialogue *d, const char *password)
     for (d->switches = 0; step == SL_LOGIN_SWITCH; d->switches++) {
         if (strcmp(d->login.switch_plugin, "client_ed25519") == 0) {
             assert_int_equal(d->login.switch_len, 32);
-            assert_int_equal(sl_ed25519_sign(sl_slice_text(password), d->login.switch_data, signature), 0);
+            assert_int_equal(
+                sl_ed25519_sign(sl_slice_text(password), d->login.switch_data, signature), 0);
             step = sl_login_next(&d->login, sl_slice(signature, sizeof(signature)));
         } else {
             assert_string_equal(d->login.switch_plugin, "mysql_native_password");
@@ -81,10 +82,18 @@ static enum sl_login_step talk(struct dialogue *d, const char *password)
     return step;
 }
 
-#define NATIVE(text) {SL_AUTH_NATIVE, "mysql_native_password", text}
-#define ED25519(text) {SL_AUTH_ED25519, "ed25519", text}
+#define NATIVE(text)                                                                               \
+    {                                                                                              \
+        SL_AUTH_NATIVE, "mysql_native_password", text                                              \
+    }
+#define ED25519(text)                                                                              \
+    {                                                                                              \
+        SL_AUTH_ED25519, "ed25519", text                                                           \
+    }
+// clang-format off
 #define SOCKET {SL_AUTH_UNIX_SOCKET, "unix_socket", ""}
 #define PAM {SL_AUTH_PAM, "pam", ""}
+// clang-format on
 #define YES "Access denied for user 'u'@'10.0.0.9' (using password: YES)"
 #define NO "Access denied for user 'u'@'10.0.0.9' (using password: NO)"
 #define BARE "Access denied for user 'u'@'10.0.0.9'"
@@ -106,16 +115,28 @@ static void test_table(void **state)
         {{.account.auth = {NATIVE("invalid")}}, "x", 1045, YES, 0},
         {{.account.auth = {NATIVE("invalid")}}, "", 1045, NO, 0},
         {{.account.auth = {NATIVE(hash_of_x)}, .plugin = "caching_sha2_password"}, "x", 0, "", 1},
-        {{.account.auth = {NATIVE(hash_of_x)}, .plugin = "caching_sha2_password"}, "y", 1045, YES, 1},
+        {{.account.auth = {NATIVE(hash_of_x)}, .plugin = "caching_sha2_password"},
+         "y",
+         1045,
+         YES,
+         1},
         {{.account.auth = {NATIVE(hash_of_x)}, .plugin = "MYSQL_native_password"}, "x", 0, "", 0},
         {{.account.auth = {NATIVE(hash_of_x)}, .plugin = ""}, "x", 0, "", 0},
-        {{.account.auth = {NATIVE(hash_of_x)}, .lacks_plugin_auth = true, .plugin = ""}, "x", 0, "", 0},
+        {{.account.auth = {NATIVE(hash_of_x)}, .lacks_plugin_auth = true, .plugin = ""},
+         "x",
+         0,
+         "",
+         0},
         {{.account.auth = {ED25519(key_of_x)}}, "x", 0, "", 1},
         {{.account.auth = {ED25519(key_of_x)}}, "y", 1045, YES, 1},
         {{.account.auth = {ED25519(key_of_x)}}, "", 1045, YES, 1},
         {{.account.auth = {ED25519("garbage")}}, "x", 1045, YES, 1},
-        {{.account.auth = {ED25519(key_of_x)}, .lacks_plugin_auth = true, .plugin = ""}, "x", 1251,
-         "Client does not support authentication protocol requested by server; consider upgrading MariaDB client", 0},
+        {{.account.auth = {ED25519(key_of_x)}, .lacks_plugin_auth = true, .plugin = ""},
+         "x",
+         1251,
+         "Client does not support authentication protocol requested by server; consider upgrading "
+         "MariaDB client",
+         0},
         {{.account.auth = {ED25519(key_of_x), NATIVE(hash_of_x)}}, "x", 0, "", 1},
         {{.account.auth = {ED25519("garbage"), NATIVE(hash_of_x)}}, "x", 0, "", 2},
         {{.account.auth = {NATIVE("invalid"), ED25519(key_of_x)}}, "x", 0, "", 1},
@@ -128,28 +149,53 @@ static void test_table(void **state)
         {{.account.auth = {PAM}}, "x", 1524, "Plugin 'pam' is not loaded", 0},
         {{.account.auth = {PAM, NATIVE(hash_of_x)}}, "x", 0, "", 1},
         {{.account.auth = {NATIVE(hash_of_x), PAM}}, "y", 1524, "Plugin 'pam' is not loaded", 0},
-        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_LOCKED}, "x", 4151, "Access denied, this account is locked", 0},
+        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_LOCKED},
+         "x",
+         4151,
+         "Access denied, this account is locked",
+         0},
         {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_LOCKED}, "y", 1045, YES, 0},
         {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_NEEDS_TLS}, "x", 1045, YES, 0},
         {{.account.auth = {NATIVE("")}, .verdict = SL_ACCOUNT_NEEDS_TLS}, "", 1045, NO, 0},
-        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_NO_DATABASE}, "x", 1049, "Unknown database 'shop'", 0},
-        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_NO_DATABASE}, "y", 1045, YES, 0},
-        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_DB_DENIED}, "x", 1044,
-         "Access denied for user 'u'@'%' to database 'shop'", 0},
-        {{.account.auth = {ED25519(key_of_x)}, .verdict = SL_ACCOUNT_DB_DENIED}, "x", 1044,
-         "Access denied for user 'u'@'%' to database 'shop'", 1},
+        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_NO_DATABASE},
+         "x",
+         1049,
+         "Unknown database 'shop'",
+         0},
+        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_NO_DATABASE},
+         "y",
+         1045,
+         YES,
+         0},
+        {{.account.auth = {NATIVE(hash_of_x)}, .verdict = SL_ACCOUNT_DB_DENIED},
+         "x",
+         1044,
+         "Access denied for user 'u'@'%' to database 'shop'",
+         0},
+        {{.account.auth = {ED25519(key_of_x)}, .verdict = SL_ACCOUNT_DB_DENIED},
+         "x",
+         1044,
+         "Access denied for user 'u'@'%' to database 'shop'",
+         1},
         {{.account.auth = {NATIVE(hash_of_x)}, .is_unknown = true}, "x", 1045, YES, 0},
         {{.account.auth = {NATIVE(hash_of_x)}, .is_unknown = true}, "", 1045, NO, 0},
         {{.account.auth = {ED25519(key_of_x)}, .is_unknown = true}, "x", 1045, YES, 1},
-        {{.account.auth = {{SL_AUTH_OTHER, "weird", ""}}}, "x", 1524, "Plugin 'weird' is not loaded", 0},
+        {{.account.auth = {{SL_AUTH_OTHER, "weird", ""}}},
+         "x",
+         1524,
+         "Plugin 'weird' is not loaded",
+         0},
         {{.account.auth_count = 0}, "x", 1045, YES, 0},
     };
     for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
         struct dialogue d = cases[i].d;
         enum sl_login_step step = talk(&d, cases[i].password);
-        if (step != (cases[i].code == 0 ? SL_LOGIN_ACCEPTED : SL_LOGIN_DENIED) || d.switches != cases[i].switches ||
-            (cases[i].code != 0 && (d.login.code != cases[i].code || strcmp(d.login.message, cases[i].message) != 0))) {
-            fail_msg("case %zu: step %d, %u '%s', %u switches", i, step, d.login.code, d.login.message, d.switches);
+        if (step != (cases[i].code == 0 ? SL_LOGIN_ACCEPTED : SL_LOGIN_DENIED) ||
+            d.switches != cases[i].switches ||
+            (cases[i].code != 0 &&
+             (d.login.code != cases[i].code || strcmp(d.login.message, cases[i].message) != 0))) {
+            fail_msg("case %zu: step %d, %u '%s', %u switches", i, step, d.login.code,
+                     d.login.message, d.switches);
         }
         if (cases[i].code != 0) {
             assert_false(d.login.has_h1);
@@ -177,10 +223,15 @@ static void test_h1(void **state)
 
 static void test_bad_lengths(void **state)
 {
-    struct sl_account account = {.user = "u", .host = "%", .auth_count = 1, .auth = {NATIVE(hash_of_x)}};
+    struct sl_account account = {
+        .user = "u", .host = "%", .auth_count = 1, .auth = {NATIVE(hash_of_x)}};
     struct sl_login l;
-    struct sl_login_config c = {.account = &account, .user = sl_slice_text("u"), .client_host = "h", .scramble = scramble,
-                                .has_plugin_auth = true, .auth = sl_slice("short", 5)};
+    struct sl_login_config c = {.account = &account,
+                                .user = sl_slice_text("u"),
+                                .client_host = "h",
+                                .scramble = scramble,
+                                .has_plugin_auth = true,
+                                .auth = sl_slice("short", 5)};
     assert_int_equal(sl_login_start(&l, &c), SL_LOGIN_DENIED);
     assert_int_equal(l.code, 1043);
     assert_string_equal(l.sqlstate, "08S01");
@@ -197,7 +248,9 @@ static void test_bad_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_h1), cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_h1),
+        cmocka_unit_test(test_bad_lengths),
     };
     return cmocka_run_group_tests(tests, (CMFixtureFunction)setup, NULL);
 }

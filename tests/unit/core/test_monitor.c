@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The monitor frame with a module of its own: rounds, stale answers, publishing, wishes, events, journal, stop. */
+/* The monitor frame with a module of its own: rounds, stale answers, publishing, wishes, events,
+ * journal, stop. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,16 @@
 #include "core/journal.h"
 #include "core/monitor.h"
 
-enum { SERVERS = 3, R = SL_SERVER_RUNNING, M = SL_SERVER_MASTER, S = SL_SERVER_SLAVE, J = SL_SERVER_JOINED };
+enum {
+    SERVERS = 3,
+    R = SL_SERVER_RUNNING,
+    M = SL_SERVER_MASTER,
+    S = SL_SERVER_SLAVE,
+    J = SL_SERVER_JOINED
+};
 
-/* ---- the module: each server's probe takes as long as the test wants; the tick publishes what the test wants ---- */
+/* ---- the module: each server's probe takes as long as the test wants; the tick publishes what
+ * the test wants */
 
 static _Atomic uint32_t probe_ms[SERVERS];
 static _Atomic unsigned probes[SERVERS];
@@ -57,15 +65,22 @@ static void fake_tick(struct sl_monitor *m, void *instance, uint64_t now_ms)
     assert_true(masters <= 1);
 }
 
-static int fake_check(struct sl_monitor *m, void *instance, unsigned i, uint32_t set, struct sl_err *err)
+static int fake_check(struct sl_monitor *m, void *instance, unsigned i, uint32_t set,
+                      struct sl_err *err)
 {
-    return (set & SL_SERVER_DRAINING) && i == 0 ? sl_err_set(err, SL_ESTATE, "not this one") : SL_OK;
+    return (set & SL_SERVER_DRAINING) && i == 0 ? sl_err_set(err, SL_ESTATE, "not this one")
+                                                : SL_OK;
 }
 
-static const struct sl_monitor_ops fake_ops = {
-    .instance_new = fake_new, .instance_free = fake_free, .tick = fake_tick, .probe = fake_probe, .admin_check = fake_check};
-static const struct sl_module fake_module = {
-    .name = "fake", .kind = SL_MODULE_MONITOR, .settings = &sl_settings_galeramon, .ops = &fake_ops};
+static const struct sl_monitor_ops fake_ops = {.instance_new = fake_new,
+                                               .instance_free = fake_free,
+                                               .tick = fake_tick,
+                                               .probe = fake_probe,
+                                               .admin_check = fake_check};
+static const struct sl_module fake_module = {.name = "fake",
+                                             .kind = SL_MODULE_MONITOR,
+                                             .settings = &sl_settings_galeramon,
+                                             .ops = &fake_ops};
 
 static struct sl_server *servers[SERVERS];
 static struct sl_monitor *monitor;
@@ -160,7 +175,8 @@ static void test_publishes(void **state)
     assert_string_equal(info.last_event, "new_master");
 }
 
-/* A frozen server costs its deadline once; later rounds do not wait for it, and its late answer is no answer. */
+/* A frozen server costs its deadline once; later rounds do not wait for it, and its late answer
+ * is no answer. */
 static void test_frozen_server_delays_once(void **state)
 {
     start();
@@ -183,7 +199,8 @@ static void test_frozen_server_delays_once(void **state)
     atomic_store(&probe_ms[1], 0);
     start_ms = sl_clock_mono_ms();
     while (sl_server_status(servers[1]) == 0 && sl_clock_mono_ms() - start_ms < 5000) {
-        usleep(5000); /* the end of the hanging probe asks for a tick by itself: the interval is 10 s */
+        /* the end of the hanging probe asks for a tick by itself: the interval is 10 s */
+        usleep(5000);
     }
     assert_int_equal(sl_server_status(servers[1]), R | J | S);
 }
@@ -227,8 +244,10 @@ static void test_admin(void **state)
     assert_int_equal(sl_monitor_admin_set(monitor, servers[0], 0, SL_SERVER_MAINT, &err), 0);
     assert_false(sl_server_status(servers[0]) & SL_SERVER_MAINT);
     assert_int_equal(sl_monitor_admin_set(monitor, servers[1], SL_SERVER_DRAINING, 0, &err), 0);
-    assert_int_equal(sl_monitor_admin_set(monitor, servers[0], SL_SERVER_DRAINING, 0, &err), SL_ESTATE);
-    assert_int_equal(sl_monitor_admin_set(monitor, servers[0], SL_SERVER_MASTER, 0, &err), SL_ESTATE);
+    assert_int_equal(sl_monitor_admin_set(monitor, servers[0], SL_SERVER_DRAINING, 0, &err),
+                     SL_ESTATE);
+    assert_int_equal(sl_monitor_admin_set(monitor, servers[0], SL_SERVER_MASTER, 0, &err),
+                     SL_ESTATE);
     sl_monitor_stop(monitor);
     assert_int_equal(sl_monitor_admin_set(monitor, servers[1], 0, SL_SERVER_DRAINING, &err), 0);
     assert_false(sl_server_status(servers[1]) & SL_SERVER_DRAINING);

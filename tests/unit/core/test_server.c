@@ -132,7 +132,8 @@ static void test_resolve(void **state)
     s = make(NULL, "/run/db.sock");
     assert_int_equal(sl_server_resolve(s, NULL), 0);
     sl_server_address(s, &addr, &len);
-    assert_string_equal(((const struct sockaddr_un *)(const void *)&addr)->sun_path, "/run/db.sock");
+    assert_string_equal(((const struct sockaddr_un *)(const void *)&addr)->sun_path,
+                        "/run/db.sock");
     sl_server_free(s);
 }
 
@@ -191,10 +192,10 @@ static void test_histogram(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_state_text),    cmocka_unit_test(test_predicates),
+        cmocka_unit_test(test_state_text),     cmocka_unit_test(test_predicates),
         cmocka_unit_test(test_new_and_change), cmocka_unit_test(test_info),
-        cmocka_unit_test(test_resolve),       cmocka_unit_test(test_resolve_failures),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_resolve),        cmocka_unit_test(test_resolve_failures),
+        cmocka_unit_test(test_out_of_memory),  cmocka_unit_test(test_histogram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,8 @@ static void test_set_in_read_only_transaction(void **state)
     world_down(&w);
 }
 
-/* BEGIN ends the READ ONLY transaction: also over there, or its snapshot would serve later reads. */
+/* BEGIN ends the READ ONLY transaction: also over there, or its snapshot would serve later
+ * reads. */
 static void test_begin_in_read_only_transaction(void **state)
 {
     struct world w;

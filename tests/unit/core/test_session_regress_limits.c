@@ -39,7 +39,7 @@ struct visit {
 static void on_visit(struct sl_message *m, struct sl_loop *loop)
 {
     struct visit *v = SL_CONTAINER_OF(m, struct visit, message);
-    SL_LIST_FOR_EACH(node, &v->worker->sessions) {
+    SL_LIST_FOR_EACH (node, &v->worker->sessions) {
         v->look(SL_CONTAINER_OF(node, struct sl_session, node));
     }
     sem_post(&v->done);
@@ -48,8 +48,7 @@ static void on_visit(struct sl_message *m, struct sl_loop *loop)
 /* Shows all sessions to a function, on their own thread. */
 static void visit_sessions(struct world *w, void (*look)(struct sl_session *s))
 {
-    struct visit v = {
-        .message.run = on_visit, .worker = &w->core->workers[0], .look = look};
+    struct visit v = {.message.run = on_visit, .worker = &w->core->workers[0], .look = look};
     sem_init(&v.done, 0, 0);
     sl_loop_post(v.worker->loop, &v.message);
     sem_wait(&v.done);
@@ -157,7 +156,8 @@ static void test_change_user_without_a_server_ends_the_daemon(void **state)
     struct world w;
     struct client c;
     uint8_t packet[256];
-    static const uint8_t wrong[] = "\x14\0\0\x02" "xxxxxxxxxxxxxxxxxxxx";
+    static const uint8_t wrong[] = "\x14\0\0\x02"
+                                   "xxxxxxxxxxxxxxxxxxxx";
     world_up(&w, "");
     client_open_at(&w, &c, w.conn_port, CLIENT_CAPABILITIES, NULL);
     struct answer a = client_query(&w, &c, "SELECT 1");
@@ -188,7 +188,8 @@ static void test_refused_change_user_loses_the_session(void **state)
     struct world w;
     struct client c;
     uint8_t packet[256];
-    static const uint8_t wrong[] = "\x14\0\0\x02" "xxxxxxxxxxxxxxxxxxxx";
+    static const uint8_t wrong[] = "\x14\0\0\x02"
+                                   "xxxxxxxxxxxxxxxxxxxx";
     world_up(&w, "");
     client_open_all(&w, &c);
     start_change_user(&w, &c);
@@ -212,7 +213,8 @@ static void test_command_behind_the_login_answer_is_forgotten(void **state)
     uint8_t packet[256];
     struct sl_buf out = SL_BUF_INIT;
     static const uint8_t query[] = "\x0a\0\0\0\x03SELECT 42";
-    static const uint8_t token_and_query[] = "\0\0\0\x02" "\x0a\0\0\0\x03SELECT 43";
+    static const uint8_t token_and_query[] = "\0\0\0\x02"
+                                             "\x0a\0\0\0\x03SELECT 43";
     world_up(&w, "");
     dial(&c, w.port);
     assert_true(take_packet(&w, &c, packet, sizeof packet) > 0);

@@ -13,10 +13,13 @@
 #include "core/user_mapping.h"
 
 static const char json[] =
-    "{\"user_map\":[{\"original_user\":\"bob\",\"mapped_user\":\"janet\"},{\"original_user\":\"tim\",\"mapped_user\":\"nocred\"},"
+    "{\"user_map\":[{\"original_user\":\"bob\",\"mapped_user\":\"janet\"},{\"original_user\":"
+    "\"tim\",\"mapped_user\":\"nocred\"},"
     "{\"original_user\":\"bob\",\"mapped_user\":\"last\"}],"
-    "\"group_map\":[{\"original_group\":\"no_such_group\",\"mapped_user\":\"x\"},{\"original_group\":\"root\",\"mapped_user\":\"boss\"}],"
-    "\"server_credentials\":[{\"mapped_user\":\"last\",\"password\":\"secret\",\"plugin\":\"ed25519\"},"
+    "\"group_map\":[{\"original_group\":\"no_such_group\",\"mapped_user\":\"x\"},{\"original_"
+    "group\":\"root\",\"mapped_user\":\"boss\"}],"
+    "\"server_credentials\":[{\"mapped_user\":\"last\",\"password\":\"secret\",\"plugin\":"
+    "\"ed25519\"},"
     "{\"mapped_user\":\"boss\",\"password\":\"bp\"},{\"mapped_user\":\"self\"}]}";
 
 static void test_find(void **state)
@@ -50,9 +53,14 @@ static void test_find(void **state)
 
 static void test_bad(void **state)
 {
-    static const char *const bad[] = {"", "[]", "{\"user_map\":1}", "{\"user_map\":[{}]}", "{\"user_map\":[{\"original_user\":\"a\"}]}",
-                                      "{\"group_map\":[{\"original_group\":\"\",\"mapped_user\":\"x\"}]}",
-                                      "{\"server_credentials\":[{\"password\":\"x\"}]}"};
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{\"user_map\":1}",
+        "{\"user_map\":[{}]}",
+        "{\"user_map\":[{\"original_user\":\"a\"}]}",
+        "{\"group_map\":[{\"original_group\":\"\",\"mapped_user\":\"x\"}]}",
+        "{\"server_credentials\":[{\"password\":\"x\"}]}"};
     for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
         struct sl_user_mapping *m = NULL;
         struct sl_err err = SL_ERR_INIT;
@@ -85,7 +93,9 @@ static void test_allocation_sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find), cmocka_unit_test(test_bad), cmocka_unit_test(test_allocation_sweep),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_allocation_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deadlines and errors of the SQL client against servers that misbehave; what needs a real server is a system test. */
+/* Deadlines and errors of the SQL client against servers that misbehave; what needs a real
+ * server is a system test. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -34,16 +35,23 @@ static int listen_on(uint16_t *ret_port)
     return fd;
 }
 
-/* A greeting of 10.11; then OK for the login and for `oks` further packets, then silence until the peer closes. */
+/* A greeting of 10.11; then OK for the login and for `oks` further packets, then silence until
+ * the peer closes. */
 struct fake {
     int listener, oks;
     const char *reply; /* in place of the greeting */
     size_t reply_len;
-    char seen[64];     /* first bytes from the peer */
+    char seen[64]; /* first bytes from the peer */
 };
 
-static const char greeting[] = "\x52\0\0\0\x0a" "5.5.5-10.11.19-MariaDB\0" "\x08\0\0\0" "abcdefgh\0" "\xfe\xf7\x08\x02\0\xff\x81\x15"
-                               "\0\0\0\0\0\0\x1d\0\0\0" "ijklmnopqrst\0" "mysql_native_password";
+static const char greeting[] = "\x52\0\0\0\x0a"
+                               "5.5.5-10.11.19-MariaDB\0"
+                               "\x08\0\0\0"
+                               "abcdefgh\0"
+                               "\xfe\xf7\x08\x02\0\xff\x81\x15"
+                               "\0\0\0\0\0\0\x1d\0\0\0"
+                               "ijklmnopqrst\0"
+                               "mysql_native_password";
 static const char ok[] = "\x07\0\0\x02\0\0\0\x02\0\0\0";
 
 static void *serve(void *arg)
@@ -77,11 +85,17 @@ static void *serve(void *arg)
 
 static struct sl_dbc_config config_for(uint16_t port)
 {
-    return (struct sl_dbc_config){.host = "127.0.0.1", .port = port, .user = "u", .password = "geheim", .connect_timeout_ms = 300,
-                                  .read_timeout_ms = 200, .write_timeout_ms = 200};
+    return (struct sl_dbc_config){.host = "127.0.0.1",
+                                  .port = port,
+                                  .user = "u",
+                                  .password = "geheim",
+                                  .connect_timeout_ms = 300,
+                                  .read_timeout_ms = 200,
+                                  .write_timeout_ms = 200};
 }
 
-static int connect_timed(const struct sl_dbc_config *config, struct sl_dbc **ret, struct sl_err *err, uint64_t *ret_ms)
+static int connect_timed(const struct sl_dbc_config *config, struct sl_dbc **ret,
+                         struct sl_err *err, uint64_t *ret_ms)
 {
     uint64_t start = sl_clock_mono_ms();
     *err = (struct sl_err)SL_ERR_INIT;
@@ -227,7 +241,9 @@ static void test_answers(void **state)
     } cases[] = {
         {"\x17\0\0\0\xff\x10\x04Too many connections", 27, SL_ELIMIT},
         {"\x0a\0\0\0\xff\x6a\x04not you", 14, SL_EAUTH},
-        {"\x0a\0\0\0\xff\x69\x04" "blocked", 14, SL_ELIMIT},
+        {"\x0a\0\0\0\xff\x69\x04"
+         "blocked",
+         14, SL_ELIMIT},
         {"\x04\0\0\0\x09old", 8, SL_EPROTO},
         {"HTTP/1.1 400 Bad Request\r\n\r\n", 28, SL_ESYS},
         {"", 0, SL_ESYS},
@@ -238,7 +254,10 @@ static void test_answers(void **state)
         struct sl_err err;
         struct sl_dbc *d = NULL;
         pthread_t thread;
-        struct fake f = {.listener = listen_on(&port), .oks = -1, .reply = cases[i].bytes, .reply_len = cases[i].len};
+        struct fake f = {.listener = listen_on(&port),
+                         .oks = -1,
+                         .reply = cases[i].bytes,
+                         .reply_len = cases[i].len};
         pthread_create(&thread, NULL, serve, &f);
         struct sl_dbc_config c = config_for(port);
         int rc = connect_timed(&c, &d, &err, &ms);
@@ -275,8 +294,16 @@ static void test_tables(void **state)
     static const struct {
         const char *text, *expected;
     } versions[] = {
-        {NULL, ""}, {"", ""}, {"MAX", ""}, {"max", ""}, {"TLSv12", "TLSv1.2"}, {"tlsv1.3", "TLSv1.3"}, {"TLSv1.2, TLSv13", "TLSv1.2,TLSv1.3"},
-        {"TLSv10,TLSv11", "TLSv1.0,TLSv1.1"}, {"SSLv3", NULL}, {"TLSv1.2x", NULL},
+        {NULL, ""},
+        {"", ""},
+        {"MAX", ""},
+        {"max", ""},
+        {"TLSv12", "TLSv1.2"},
+        {"tlsv1.3", "TLSv1.3"},
+        {"TLSv1.2, TLSv13", "TLSv1.2,TLSv1.3"},
+        {"TLSv10,TLSv11", "TLSv1.0,TLSv1.1"},
+        {"SSLv3", NULL},
+        {"TLSv1.2x", NULL},
     };
     char out[64];
     for (size_t i = 0; i < SL_ARRAY_LEN(versions); i++) {
@@ -309,10 +336,14 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_silent_server),      cmocka_unit_test(test_refused_and_fallback),
-        cmocka_unit_test(test_frozen_after_login), cmocka_unit_test(test_close_of_a_frozen_server),
-        cmocka_unit_test(test_cancel),             cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_proxy_header),       cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_silent_server),
+        cmocka_unit_test(test_refused_and_fallback),
+        cmocka_unit_test(test_frozen_after_login),
+        cmocka_unit_test(test_close_of_a_frozen_server),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_proxy_header),
+        cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

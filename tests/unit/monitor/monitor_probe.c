@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A galeramon on real servers, without the rest of the daemon: prints each change of a server's state with the time.
+ * A galeramon on real servers, without the rest of the daemon: prints each change of a server's
+ * state with the time.
  *
  *   monitor_probe [-t seconds] [-i interval_ms] [-u user] [-p password] host:port ...
  *
- * Not a test by itself: a tool to watch the monitor against servers that are killed, stopped and cut by hand.
+ * Not a test by itself: a tool to watch the monitor against servers that are killed, stopped and
+ * cut by hand.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,10 @@
 
 extern const struct sl_module sl_module_galeramon;
 
-enum { SERVERS_MAX = 16, POLL_US = 10000 };
+enum {
+    SERVERS_MAX = 16,
+    POLL_US = 10000
+};
 
 static struct sl_server *servers[SERVERS_MAX];
 static unsigned count;
@@ -56,8 +61,9 @@ static void print_state(uint64_t start_ms)
         sl_server_info_get(servers[i], &info);
         sl_status_text(sl_server_status(servers[i]), 0, text, sizeof(text));
         size_t len = strlen(line);
-        snprintf(line + len, sizeof(line) - len, " | %s%s%s%s", text, info.state_details[0] ? " {" : "",
-                 info.state_details, info.state_details[0] ? "}" : "");
+        snprintf(line + len, sizeof(line) - len, " | %s%s%s%s", text,
+                 info.state_details[0] ? " {" : "", info.state_details,
+                 info.state_details[0] ? "}" : "");
     }
     if (strcmp(line, before) != 0) {
         printf("%8.3f%s\n", (double)(sl_clock_mono_ms() - start_ms) / 1000.0, line);

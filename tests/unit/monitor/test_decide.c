@@ -44,7 +44,8 @@ static void healthy(unsigned n)
         snprintf(o->node_name, sizeof(o->node_name), "n%u", i);
         for (unsigned k = 0; k < n; k++) {
             size_t len = strlen(o->members);
-            snprintf(o->members + len, sizeof(o->members) - len, "%s10.0.0.%u:3306", k ? "," : "", k);
+            snprintf(o->members + len, sizeof(o->members) - len, "%s10.0.0.%u:3306", k ? "," : "",
+                     k);
         }
     }
 }
@@ -100,11 +101,14 @@ static void test_each_defect_takes_the_role(void **state)
         healthy(3);
         struct sl_galera_observation *o = &obs[1];
         const enum sl_galera_reason expected[] = {
-            SL_GALERA_WHY_NO_ANSWER, SL_GALERA_WHY_UNREACHABLE, SL_GALERA_WHY_AUTH_FAILED, SL_GALERA_WHY_NOT_GALERA,
-            SL_GALERA_WHY_NON_PRIMARY, SL_GALERA_WHY_NOT_CONNECTED, SL_GALERA_WHY_NOT_READY, SL_GALERA_WHY_NOT_SYNCED,
-            SL_GALERA_WHY_DESYNCED, SL_GALERA_WHY_REJECTS_QUERIES, SL_GALERA_WHY_DONOR_REJECTS, SL_GALERA_WHY_BAD_INDEX};
-        o->answer = defect == 0 ? SL_GALERA_NO_ANSWER : defect == 1 ? SL_GALERA_UNREACHABLE
-                  : defect == 2 ? SL_GALERA_AUTH_FAILED : SL_GALERA_ANSWERED;
+            SL_GALERA_WHY_NO_ANSWER,       SL_GALERA_WHY_UNREACHABLE,   SL_GALERA_WHY_AUTH_FAILED,
+            SL_GALERA_WHY_NOT_GALERA,      SL_GALERA_WHY_NON_PRIMARY,   SL_GALERA_WHY_NOT_CONNECTED,
+            SL_GALERA_WHY_NOT_READY,       SL_GALERA_WHY_NOT_SYNCED,    SL_GALERA_WHY_DESYNCED,
+            SL_GALERA_WHY_REJECTS_QUERIES, SL_GALERA_WHY_DONOR_REJECTS, SL_GALERA_WHY_BAD_INDEX};
+        o->answer = defect == 0   ? SL_GALERA_NO_ANSWER
+                    : defect == 1 ? SL_GALERA_UNREACHABLE
+                    : defect == 2 ? SL_GALERA_AUTH_FAILED
+                                  : SL_GALERA_ANSWERED;
         o->has_wsrep = defect != 3;
         o->is_primary = defect != 4;
         o->is_connected = defect != 5;
@@ -183,7 +187,8 @@ static void test_thawed_node_is_unmasked_at_once(void **state)
     assert_int_equal(plan.master, 1);
 }
 
-/* The monitor missed the freeze: the stale node is still Master when it is unmasked, and loses the role in that look. */
+/* The monitor missed the freeze: the stale node is still Master when it is unmasked, and loses
+ * the role in that look. */
 static void test_stale_master_is_removed_at_once(void **state)
 {
     healthy(3);
@@ -221,7 +226,8 @@ static void test_arbitrator(void **state)
     assert_int_equal(plan.master, 1);
 }
 
-/* Without usable lists and with an unseen member an older view is only suspicious: two looks and 500 ms. */
+/* Without usable lists and with an unseen member an older view is only suspicious: two looks and
+ * 500 ms. */
 static void test_suspicion_is_confirmed(void **state)
 {
     healthy(3);
@@ -298,7 +304,8 @@ static void test_catching_up_is_bounded(void **state)
     assert_int_equal(plan.master, 1);
 }
 
-/* Somebody bootstrapped a cut-off node by hand: its view may be newer, the majority is the cluster. */
+/* Somebody bootstrapped a cut-off node by hand: its view may be newer, the majority is the
+ * cluster. */
 static void test_lone_bootstrapped_node_loses(void **state)
 {
     healthy(3);
@@ -316,7 +323,8 @@ static void test_lone_bootstrapped_node_loses(void **state)
     assert_false(plan.node[2].is_joined);
 }
 
-/* Two thawed nodes outnumber the one that went on, but they count it as theirs: they are its past. */
+/* Two thawed nodes outnumber the one that went on, but they count it as theirs: they are its
+ * past. */
 static void test_stale_majority_loses(void **state)
 {
     healthy(3);
@@ -327,8 +335,8 @@ static void test_stale_majority_loses(void **state)
     assert_false(plan.node[0].is_joined || plan.node[1].is_joined);
 }
 
-/* Seen on real servers: 0 is frozen, 1 and 2 go on, 1 is killed, 2 falls out of the Primary component, 0 thaws. It is the
- * only one that claims to be Primary, with a view of the past. */
+/* Seen on real servers: 0 is frozen, 1 and 2 go on, 1 is killed, 2 falls out of the Primary
+ * component, 0 thaws. It is the only one that claims to be Primary, with a view of the past. */
 static void test_last_claimant_with_an_old_view(void **state)
 {
     healthy(3);

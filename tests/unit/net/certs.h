@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates for the TLS tests: made with OpenSSL, written as PEM files into a fresh directory. */
+/* Certificates for the TLS tests: made with OpenSSL, written as PEM files into a fresh
+ * directory. */
 #ifndef TESTS_UNIT_NET_CERTS_H
 #define TESTS_UNIT_NET_CERTS_H
 
@@ -153,10 +154,10 @@ static inline int certs_start(void **state)
 
 static inline int certs_end(void **state)
 {
-    static const char *FILES[] = {"ca.crt",      "ca.key",       "other.crt",    "other.key",
-                                  "server.crt",  "server.key",   "client.crt",   "client.key",
-                                  "stranger.crt", "stranger.key", "empty.crl",   "server.crl",
-                                  "client.crl",  "garbage.crt"};
+    static const char *FILES[] = {"ca.crt",       "ca.key",       "other.crt",  "other.key",
+                                  "server.crt",   "server.key",   "client.crt", "client.key",
+                                  "stranger.crt", "stranger.key", "empty.crl",  "server.crl",
+                                  "client.crl",   "garbage.crt"};
     for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
         unlink(cert_path(FILES[i]));
     }

@@ -132,7 +132,10 @@ static enum sl_flush_mode MODE_RING = SL_FLUSH_AUTO; /* the ring wherever the ke
 static enum sl_flush_mode MODE_SEND = SL_FLUSH_SEND;
 
 #define TEST_IN_BOTH_MODES(f)                                                                      \
-    {#f " (ring)", f, NULL, NULL, &MODE_RING}, {#f " (send)", f, NULL, NULL, &MODE_SEND}
+    {#f " (ring)", f, NULL, NULL, &MODE_RING},                                                     \
+    {                                                                                              \
+#f " (send)", f, NULL, NULL, &MODE_SEND                                                    \
+    }
 
 static inline struct sl_loop *loop_with(struct sl_loop_config config)
 {
@@ -146,8 +149,8 @@ static inline struct sl_loop *loop_with(struct sl_loop_config config)
 
 static inline struct sl_loop *loop_for(void **state)
 {
-    return loop_with((struct sl_loop_config){.name = "test",
-                                             .flush_mode = *(enum sl_flush_mode *)*state});
+    return loop_with(
+        (struct sl_loop_config){.name = "test", .flush_mode = *(enum sl_flush_mode *)*state});
 }
 
 /* Nothing may be left behind when a test ends. */

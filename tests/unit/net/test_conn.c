@@ -54,7 +54,9 @@ static void test_echo(void **state)
     loop_end(loop);
 }
 
-enum { MANY = 64 };
+enum {
+    MANY = 64
+};
 
 static void test_many_in_one_turn(void **state)
 {
@@ -89,7 +91,9 @@ static void test_many_in_one_turn(void **state)
 static void test_more_dirty_than_the_ring_holds(void **state)
 {
     struct sl_loop *loop = loop_for(state);
-    enum { COUNT = 1100 };
+    enum {
+        COUNT = 1100
+    };
     struct peer *a = calloc(COUNT, sizeof(*a));
     struct peer *b = calloc(COUNT, sizeof(*b));
     for (int i = 0; i < COUNT; i++) {
@@ -136,7 +140,7 @@ static void test_idle_owns_no_buffer(void **state)
     loop_end(loop);
 }
 
-/* --- large results ----------------------------------------------------------------------------- */
+/* --- large results ---------------------------------------------------------------------------- */
 
 static size_t relay_pending_max;
 
@@ -270,7 +274,7 @@ static void test_read_budget_lets_others_in(void **state)
     loop_end(loop);
 }
 
-/* --- input ------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static size_t take_words(struct peer *p, const uint8_t *data, size_t len)
 {
@@ -420,7 +424,7 @@ static void test_eof_while_paused_is_seen_at_once(void **state)
     loop_end(loop);
 }
 
-/* --- ends -------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void test_half_close(void **state)
 {
@@ -501,11 +505,10 @@ static void test_last_words_before_a_write_error(void **state)
 
 static void connect_to(struct peer *p, uint16_t port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                               .sin_port = htons(port)};
-    assert_int_equal(
-        sl_conn_connect(&p->conn, (struct sockaddr *)&addr, sizeof(addr), NULL, 0), SL_OK);
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    assert_int_equal(sl_conn_connect(&p->conn, (struct sockaddr *)&addr, sizeof(addr), NULL, 0),
+                     SL_OK);
     assert_int_equal(p->connected + p->ends, 0);
 }
 
@@ -583,8 +586,8 @@ static void test_connect_to_missing_unix_socket(void **state)
     struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/socket"};
     struct peer a;
     peer_init(&a, loop);
-    assert_int_equal(
-        sl_conn_connect(&a.conn, (struct sockaddr *)&addr, sizeof(addr), NULL, 0), SL_ESYS);
+    assert_int_equal(sl_conn_connect(&a.conn, (struct sockaddr *)&addr, sizeof(addr), NULL, 0),
+                     SL_ESYS);
     assert_int_equal(sl_conn_errno(&a.conn), ENOENT);
     loop_end(loop);
 }
@@ -634,7 +637,7 @@ static void test_close_drops_what_nobody_reads(void **state)
     loop_end(loop);
 }
 
-/* --- closing inside callbacks ------------------------------------------------------------------ */
+/* --- closing inside callbacks ----------------------------------------------------------------- */
 
 static size_t close_both_in_data(struct peer *p, const uint8_t *data, size_t len)
 {
@@ -745,7 +748,7 @@ static void test_owner_frees_itself_when_released(void **state)
     loop_end(loop);
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void test_out_of_memory_ends_one_connection(void **state)
 {
@@ -816,9 +819,12 @@ static void test_reserve_and_commit(void **state)
     loop_end(loop);
 }
 
-/* --- everything at once ------------------------------------------------------------------------ */
+/* --- everything at once ----------------------------------------------------------------------- */
 
-enum { STRESS_PAIRS = 20, STRESS_BYTES = 400 * 1000 };
+enum {
+    STRESS_PAIRS = 20,
+    STRESS_BYTES = 400 * 1000
+};
 static struct sl_rng stress_rng;
 
 static size_t take_some(struct peer *p, const uint8_t *data, size_t len)
@@ -832,7 +838,8 @@ static size_t take_some(struct peer *p, const uint8_t *data, size_t len)
         sl_conn_pause(&p->conn);
     } else if (used < len) {
         /* One more than is left: only what must come anyway may be wanted. */
-        sl_conn_want(&p->conn, (uint32_t)SL_MIN(len - used + 1 + r % 100, STRESS_BYTES - p->expected));
+        sl_conn_want(&p->conn,
+                     (uint32_t)SL_MIN(len - used + 1 + r % 100, STRESS_BYTES - p->expected));
     }
     return used;
 }

@@ -24,8 +24,8 @@ static void test_grows_through_the_classes(void **state)
     static const struct {
         size_t len;
         uint32_t cap;
-    } STEPS[] = {{1, 4096},       {4096, 4096},        {4097, 16384},
-                 {16385, 65536}, {65536, 65536}, {65537, 131072}, {131073, 262144}};
+    } STEPS[] = {{1, 4096},      {4096, 4096},    {4097, 16384},   {16385, 65536},
+                 {65536, 65536}, {65537, 131072}, {131073, 262144}};
     size_t len = 0;
     for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
         while (len < STEPS[i].len) {

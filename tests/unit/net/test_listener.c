@@ -32,8 +32,8 @@ static void door_close(struct door *d)
     d->accepted = 0;
 }
 
-static struct sl_listener_socket *open_listener(const char *address, uint16_t port, const char *path,
-                                                unsigned count)
+static struct sl_listener_socket *open_listener(const char *address, uint16_t port,
+                                                const char *path, unsigned count)
 {
     struct sl_listener_socket *s = NULL;
     struct sl_err err = SL_ERR_INIT;
@@ -45,12 +45,10 @@ static struct sl_listener_socket *open_listener(const char *address, uint16_t po
 
 static int connect_tcp(int family, uint16_t port)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons(port)};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
-                               .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-                               .sin6_port = htons(port)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {
+        .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons(port)};
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int rc = family == AF_INET ? connect(fd, (struct sockaddr *)&in, sizeof(in))
                                : connect(fd, (struct sockaddr *)&in6, sizeof(in6));
@@ -123,7 +121,10 @@ static void test_dual_stack(void **state)
 
 static void test_every_loop_gets_clients(void **state)
 {
-    enum { LOOPS = 3, CLIENTS = 150 };
+    enum {
+        LOOPS = 3,
+        CLIENTS = 150
+    };
     struct sl_loop *loops[LOOPS];
     static struct door doors[LOOPS];
     int clients[CLIENTS];
@@ -131,7 +132,8 @@ static void test_every_loop_gets_clients(void **state)
     struct sl_listener_socket *s = open_listener("127.0.0.1", 0, NULL, LOOPS);
     for (unsigned i = 0; i < LOOPS; i++) {
         loops[i] = loop_for(state);
-        assert_int_equal(sl_listener_socket_start(s, i, loops[i], on_accept, &doors[i], &err), SL_OK);
+        assert_int_equal(sl_listener_socket_start(s, i, loops[i], on_accept, &doors[i], &err),
+                         SL_OK);
     }
     for (int i = 0; i < CLIENTS; i++) {
         clients[i] = connect_tcp(AF_INET, sl_listener_socket_port(s));
@@ -156,7 +158,9 @@ static void test_every_loop_gets_clients(void **state)
 
 static void test_accept_budget(void **state)
 {
-    enum { CLIENTS = 100 };
+    enum {
+        CLIENTS = 100
+    };
     struct sl_loop *loop = loop_for(state);
     struct sl_err err = SL_ERR_INIT;
     static struct door d;

@@ -6,7 +6,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-enum { POSTERS = 4, POSTS = 20000 };
+enum {
+    POSTERS = 4,
+    POSTS = 20000
+};
 
 struct note {
     struct sl_message message;
@@ -124,7 +127,7 @@ static void test_stop_wakes_a_sleeping_loop(void **state)
     loop_end(loop);
 }
 
-/* --- deferred tasks ---------------------------------------------------------------------------- */
+/* --- deferred tasks --------------------------------------------------------------------------- */
 
 static struct sl_task first_task, second_task;
 static unsigned first_runs, second_runs;
@@ -166,7 +169,7 @@ static void test_deferred_tasks(void **state)
     loop_end(loop);
 }
 
-/* --- watches ----------------------------------------------------------------------------------- */
+/* --- watches ---------------------------------------------------------------------------------- */
 
 struct watcher {
     struct sl_watch watch;
@@ -212,7 +215,7 @@ static void test_watch_removed_while_its_event_waits(void **state)
     loop_end(loop);
 }
 
-/* --- load -------------------------------------------------------------------------------------- */
+/* --- load ------------------------------------------------------------------------------------- */
 
 static void be_busy(struct sl_timer *t, struct sl_loop *loop)
 {
@@ -244,7 +247,8 @@ static void test_modes(void **state)
     struct sl_loop *loop = loop_with((struct sl_loop_config){.flush_mode = SL_FLUSH_SEND});
     assert_false(sl_loop_has_ring(loop));
     loop_end(loop);
-    loop = loop_with((struct sl_loop_config){.flush_mode = SL_FLUSH_AUTO, .high_water = 100,
+    loop = loop_with((struct sl_loop_config){.flush_mode = SL_FLUSH_AUTO,
+                                             .high_water = 100,
                                              .low_water = 200}); /* corrected, not refused */
     bool has_ring = sl_loop_has_ring(loop);
     loop_end(loop);

@@ -57,7 +57,8 @@ static void test_round_trip(void **state)
     static const char *IPS[][2] = {{"192.0.2.17", "198.51.100.255"},
                                    {"2001:db8::17", "2001:db8:1:2:3:4:5:6"}};
     for (int i = 0; i < 2; i++) {
-        struct sockaddr_storage from = make_address(IPS[i][0], 65535), to = make_address(IPS[i][1], 1);
+        struct sockaddr_storage from = make_address(IPS[i][0], 65535),
+                                to = make_address(IPS[i][1], 1);
         struct sl_proxy_header h;
         char v1[108];
         uint8_t v2[52];
@@ -77,7 +78,8 @@ static void test_round_trip(void **state)
 
 static void test_exact_bytes(void **state)
 {
-    struct sockaddr_storage from = make_address("127.0.0.1", 258), to = make_address("127.0.0.2", 3306);
+    struct sockaddr_storage from = make_address("127.0.0.1", 258),
+                            to = make_address("127.0.0.2", 3306);
     char v1[108];
     uint8_t v2[52];
     size_t len = sl_proxy_header_build_v1((struct sockaddr *)&from, (struct sockaddr *)&to, v1);
@@ -155,8 +157,8 @@ static void test_v2_extras(void **state)
 
 static void test_no_header(void **state)
 {
-    static const char *BYTES[] = {"\x55\x00\x00\x01", "PROXZ", "PROXY\t", "GET / HTTP", "\r\n\r\nx",
-                                  "\r\n\r\n\x01"};
+    static const char *BYTES[] = {"\x55\x00\x00\x01", "PROXZ",     "PROXY\t",
+                                  "GET / HTTP",       "\r\n\r\nx", "\r\n\r\n\x01"};
     struct sl_proxy_header h;
     for (size_t i = 0; i < SL_ARRAY_LEN(BYTES); i++) {
         size_t len = i == 0 ? 4 : strlen(BYTES[i]);
@@ -187,8 +189,8 @@ static void test_malformed(void **state)
     };
     struct sl_proxy_header h;
     for (size_t i = 0; i < SL_ARRAY_LEN(LINES); i++) {
-        assert_int_equal(
-            sl_proxy_header_parse((const uint8_t *)LINES[i], strlen(LINES[i]), &h), SL_EPROTO);
+        assert_int_equal(sl_proxy_header_parse((const uint8_t *)LINES[i], strlen(LINES[i]), &h),
+                         SL_EPROTO);
         assert_false(h.has_address);
     }
     uint8_t data[200];
@@ -205,7 +207,7 @@ static void test_malformed_v2(void **state)
     static const struct {
         uint8_t command, family;
         uint16_t len;
-    } BAD[] = {{0x11, 0x11, 12}, {0x22, 0x11, 12},  {0x2f, 0x11, 12}, {0x21, 0x11, 11},
+    } BAD[] = {{0x11, 0x11, 12}, {0x22, 0x11, 12}, {0x2f, 0x11, 12},   {0x21, 0x11, 11},
                {0x21, 0x21, 35}, {0x21, 0x21, 12}, {0x21, 0x11, 5000}, {0x20, 0x00, 65535}};
     uint8_t data[16] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
     struct sl_proxy_header h;
@@ -221,10 +223,10 @@ static void test_malformed_v2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_exact_bytes),
-        cmocka_unit_test(test_longest_v1),     cmocka_unit_test(test_without_addresses),
-        cmocka_unit_test(test_v2_extras),      cmocka_unit_test(test_no_header),
-        cmocka_unit_test(test_malformed),      cmocka_unit_test(test_malformed_v2),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_exact_bytes),
+        cmocka_unit_test(test_longest_v1), cmocka_unit_test(test_without_addresses),
+        cmocka_unit_test(test_v2_extras),  cmocka_unit_test(test_no_header),
+        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_malformed_v2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
 
 #include "net/timer_wheel.h"
 
-enum { COUNT = 100 * 1000 };
+enum {
+    COUNT = 100 * 1000
+};
 
 static struct sl_timer timers[COUNT];
 static uint64_t reference_ms[COUNT]; /* when it must expire; 0 = not running */
@@ -93,9 +95,9 @@ static void test_wheel_against_reference(void **state)
 static void test_wheel_is_exact_across_levels(void **state)
 {
     static struct sl_wheel w;
-    static const uint64_t DELAYS[] = {1,      63,     64,        65,        4095,          4096,
-                                      4097,   262143, 262144,    262145,    16777215,      16777216,
-                                      1 << 30, 86400000, 604800000, UINT64_C(1) << 39};
+    static const uint64_t DELAYS[] = {
+        1,      63,     64,       65,       4095,    4096,     4097,      262143,
+        262144, 262145, 16777215, 16777216, 1 << 30, 86400000, 604800000, UINT64_C(1) << 39};
     for (size_t i = 0; i < SL_ARRAY_LEN(DELAYS); i++) {
         for (uint64_t from = 0; from < 3; from++) {
             sl_wheel_init(&w, (UINT64_C(1) << 24) - 1 + from);
@@ -110,7 +112,7 @@ static void test_wheel_is_exact_across_levels(void **state)
     }
 }
 
-/* --- in a loop --------------------------------------------------------------------------------- */
+/* --- in a loop -------------------------------------------------------------------------------- */
 
 static struct sl_timer one, two, three;
 static unsigned fired_one, fired_two, fired_three;

@@ -139,8 +139,16 @@ static void test_verification(void **state)
         {{.ca = ca, .verify_peer = true}, server_config(), "wrong.example", true, true},
         {{.ca = other, .verify_peer = true}, server_config(), "db.example", false, false},
         {{.ca = other}, server_config(), "db.example", true, true},
-        {{.ca = ca, .verify_peer = true, .verify_host = true}, server_config(), "db.example", true, true},
-        {{.ca = ca, .verify_peer = true, .verify_host = true}, server_config(), "127.0.0.1", true, true},
+        {{.ca = ca, .verify_peer = true, .verify_host = true},
+         server_config(),
+         "db.example",
+         true,
+         true},
+        {{.ca = ca, .verify_peer = true, .verify_host = true},
+         server_config(),
+         "127.0.0.1",
+         true,
+         true},
         {{.ca = ca, .verify_peer = true, .verify_host = true}, server_config(), NULL, true, true},
         {{.verify_host = true}, server_config(), "db.example", true, true},
         {{0}, asks, NULL, true, true},
@@ -192,7 +200,7 @@ static void test_verification(void **state)
     loop_end(loop);
 }
 
-/* --- the way MariaDB does it: some clear bytes, then TLS ----------------------------------------- */
+/* --- the way MariaDB does it: some clear bytes, then TLS -------------------------------------- */
 
 static struct sl_tls_context *upgrade_context;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of router tcp share: a core with one worker and a few servers, which are listening sockets of the
- * test; clients are plain sockets of the test.
+ * What the tests of router tcp share: a core with one worker and a few servers, which are listening
+ * sockets of the test; clients are plain sockets of the test.
  */
 #ifndef TESTS_UNIT_ROUTER_TCP_HARNESS_H
 #define TESTS_UNIT_ROUTER_TCP_HARNESS_H
@@ -16,7 +16,9 @@
 #include "core/monitor.h"
 #include "router/tcp/tcp.h"
 
-enum { HOSTS = 3 };
+enum {
+    HOSTS = 3
+};
 
 struct world {
     struct sl_core core;
@@ -43,9 +45,12 @@ static void dummy_free(void *instance)
 {
 }
 
-static const struct sl_monitor_ops dummy_ops = {.instance_new = dummy_new, .instance_free = dummy_free};
-static const struct sl_module dummy_monitor = {
-    .name = "dummy", .kind = SL_MODULE_MONITOR, .settings = &sl_settings_galeramon, .ops = &dummy_ops};
+static const struct sl_monitor_ops dummy_ops = {.instance_new = dummy_new,
+                                                .instance_free = dummy_free};
+static const struct sl_module dummy_monitor = {.name = "dummy",
+                                               .kind = SL_MODULE_MONITOR,
+                                               .settings = &sl_settings_galeramon,
+                                               .ops = &dummy_ops};
 
 static inline int listen_on_loopback(uint16_t *ret_port, int backlog)
 {
@@ -96,7 +101,8 @@ static inline void world_add_monitor(struct world *w)
     w->core.monitor_count = 1;
 }
 
-/* Servers, a monitor that has seen all of them as replicas, and a service; change what the test needs, then world_open(). */
+/* Servers, a monitor that has seen all of them as replicas, and a service; change what the test
+ * needs, then world_open(). */
 static inline struct world *world_new(void **state, bool has_monitor)
 {
     struct world *w = sl_xcalloc(1, sizeof *w);
@@ -178,7 +184,8 @@ static inline int world_client(struct world *w)
 static inline int world_server(struct world *w, unsigned i)
 {
     int fd = -1;
-    RUN_UNTIL(w->worker.loop, (fd = accept4(w->listening[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0);
+    RUN_UNTIL(w->worker.loop,
+              (fd = accept4(w->listening[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0);
     sl_socket_set_tcp_options(fd);
     return fd;
 }
@@ -197,8 +204,8 @@ static inline void expect_text(struct world *w, int fd, const char *text)
     size_t have = 0, want = strlen(text);
     assert_true(want < sizeof got);
     ssize_t n;
-    RUN_UNTIL(w->worker.loop,
-              ((n = recv(fd, got + have, want - have, 0)) > 0 ? (have += (size_t)n) : have) == want);
+    RUN_UNTIL(w->worker.loop, ((n = recv(fd, got + have, want - have, 0)) > 0 ? (have += (size_t)n)
+                                                                              : have) == want);
     assert_memory_equal(got, text, want);
 }
 
@@ -209,7 +216,8 @@ static inline uint64_t expect_end(struct world *w, int fd)
     uint64_t total = 0;
     ssize_t n;
     RUN_UNTIL(w->worker.loop, (n = recv(fd, waste, sizeof waste, 0)) == 0 ||
-                                  (n < 0 && errno != EAGAIN) || (total += n > 0 ? (uint64_t)n : 0, false));
+                                  (n < 0 && errno != EAGAIN) ||
+                                  (total += n > 0 ? (uint64_t)n : 0, false));
     return total;
 }
 

@@ -11,9 +11,18 @@
 #include "base/assert.h"
 #include "router/tcp/tcp.h"
 
-#define S(weight, connections) {true, 0, weight, connections}
-#define DOWN(weight, connections) {false, 0, weight, connections}
-#define BACKUP(weight, connections) {true, 1, weight, connections}
+#define S(weight, connections)                                                                     \
+    {                                                                                              \
+        true, 0, weight, connections                                                               \
+    }
+#define DOWN(weight, connections)                                                                  \
+    {                                                                                              \
+        false, 0, weight, connections                                                              \
+    }
+#define BACKUP(weight, connections)                                                                \
+    {                                                                                              \
+        true, 1, weight, connections                                                               \
+    }
 
 static void test_single_choices(void **state)
 {
@@ -52,7 +61,8 @@ static void test_nothing_to_choose_from(void **state)
 {
     struct sl_tcp_balance_state st = {0};
     for (int m = SL_TCP_LEASTCONN; m <= SL_TCP_FIRST; m++) {
-        assert_int_equal(sl_tcp_balance_choose((enum sl_tcp_balance)m, NULL, 0, &st), SL_TCP_NO_SERVER);
+        assert_int_equal(sl_tcp_balance_choose((enum sl_tcp_balance)m, NULL, 0, &st),
+                         SL_TCP_NO_SERVER);
     }
 }
 

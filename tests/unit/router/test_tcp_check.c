@@ -49,7 +49,8 @@ static void test_connect(void **state)
     world_open(w);
     assert_true(is_running(w, 0) && !is_running(w, 1) && is_running(w, 2));
     int client = world_client(w);
-    /* The checks are in the queue of accepted connections, too: the client's is the one that says something. */
+    /* The checks are in the queue of accepted connections, too: the client's is the one that
+     * says something. */
     send_text(client, "me");
     sl_loop_turn(w->worker.loop, 50);
     assert_int_equal(sl_server_connections(w->servers[0]), 1);
@@ -113,12 +114,15 @@ static void *talk(void *arg)
 /* db1 greets, db2 says ERR, db3 says nothing. */
 static void test_greeting(void **state)
 {
-    static const char greeting[] = "\x0a\0\0\0\x0a" "5.5.5-10.11";
-    static const char error[] = "\x07\0\0\0\xff\x10\x04" "full";
+    static const char greeting[] = "\x0a\0\0\0\x0a"
+                                   "5.5.5-10.11";
+    static const char error[] = "\x07\0\0\0\xff\x10\x04"
+                                "full";
     struct world *w = world_new(state, false);
     set_check(w, SL_TCP_CHECK_GREETING);
-    struct talker talkers[2] = {{.listening = w->listening[0], .text = greeting, .len = sizeof greeting},
-                                {.listening = w->listening[1], .text = error, .len = sizeof error}};
+    struct talker talkers[2] = {
+        {.listening = w->listening[0], .text = greeting, .len = sizeof greeting},
+        {.listening = w->listening[1], .text = error, .len = sizeof error}};
     for (int i = 0; i < 2; i++) {
         pthread_create(&talkers[i].thread, NULL, talk, &talkers[i]);
     }

@@ -33,7 +33,8 @@ static void test_both_ways(void **state)
     world_free(w);
 }
 
-/* What the client sends before its server is connected is not lost, also when another server must be tried. */
+/* What the client sends before its server is connected is not lost, also when another server
+ * must be tried. */
 static void test_refused_then_next(void **state)
 {
     struct world *w = world_new(state, true);
@@ -208,7 +209,10 @@ static void test_server_half_close(void **state)
 
 /* ---- back-pressure ---- */
 
-enum { BULK = 24 * 1024 * 1024, PIECE = 256 * 1024 };
+enum {
+    BULK = 24 * 1024 * 1024,
+    PIECE = 256 * 1024
+};
 
 /* Sends as much of the pattern as the socket takes. */
 static uint64_t push(int fd, uint64_t sent)
@@ -235,7 +239,8 @@ static struct sl_tcp_relay *only_relay(struct world *w)
     return SL_CONTAINER_OF(w->tw->relays.next, struct sl_tcp_relay, node);
 }
 
-/* from sends BULK bytes and its FIN while nobody reads at `to`: nothing is lost, memory stays bounded. */
+/* from sends BULK bytes and its FIN while nobody reads at `to`: nothing is lost, memory stays
+ * bounded. */
 static void slow_reader(struct world *w, int from, int to, struct sl_conn *out)
 {
     uint64_t sent = 0, received = 0, idle_turns = 0;
@@ -402,13 +407,14 @@ static void test_proxy_headers(void **state)
         getpeername(client, (struct sockaddr *)&peer, &len);
         if (version == SL_TCP_PROXY_V1) {
             char line[128];
-            snprintf(line, sizeof line, "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n", ntohs(own.sin_port),
-                     ntohs(peer.sin_port));
+            snprintf(line, sizeof line, "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n",
+                     ntohs(own.sin_port), ntohs(peer.sin_port));
             expect_text(w, server, line);
         } else {
             uint8_t header[28];
             ssize_t n;
-            RUN_UNTIL(w->worker.loop, (n = recv(server, header, sizeof header, 0)) == (ssize_t)sizeof header);
+            RUN_UNTIL(w->worker.loop,
+                      (n = recv(server, header, sizeof header, 0)) == (ssize_t)sizeof header);
             assert_memory_equal(header, "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16);
             assert_memory_equal(header + 24, &own.sin_port, 2);
         }

@@ -40,8 +40,9 @@ static void test_v4(void **state)
     struct sl_tcplog l = sample(&client);
     char line[SL_TCPLOG_MAX];
     sl_tcplog_render(&l, line, sizeof line);
-    assert_string_equal(line, "10.0.1.2:33313 [06/Feb/2009:12:12:51.443] front galera/mysql-01 0/1/5007 212 -- "
-                              "4/3/2/1/0 0/0");
+    assert_string_equal(
+        line, "10.0.1.2:33313 [06/Feb/2009:12:12:51.443] front galera/mysql-01 0/1/5007 212 -- "
+              "4/3/2/1/0 0/0");
 }
 
 static void test_no_server_v6(void **state)
@@ -60,8 +61,9 @@ static void test_no_server_v6(void **state)
     l.was_redispatched = true;
     char line[SL_TCPLOG_MAX];
     sl_tcplog_render(&l, line, sizeof line);
-    assert_string_equal(line, "2001:db8::7:1 [06/Feb/2009:12:12:51.443] front galera/<NOSRV> -1/-1/0 0 SC "
-                              "4/3/2/0/+2 0/0");
+    assert_string_equal(
+        line, "2001:db8::7:1 [06/Feb/2009:12:12:51.443] front galera/<NOSRV> -1/-1/0 0 SC "
+              "4/3/2/0/+2 0/0");
 }
 
 static void test_unix_and_short_room(void **state)

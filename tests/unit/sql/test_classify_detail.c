@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the classifier gives beyond type and op: names, KILL, PREPARE, sql_mode, several statements. */
+/* What the classifier gives beyond type and op: names, KILL, PREPARE, sql_mode, several
+ * statements. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,9 +63,15 @@ static void names(void **state)
         const char *sql;
         const char *name;
     } rows[] = {
-        {"USE d", "d"},           {"USE `my db`", "my db"},      {"PREPARE s FROM 'x'", "s"},
-        {"EXECUTE s2 USING 1", "s2"}, {"DEALLOCATE PREPARE `s 3`", "s 3"}, {"DROP PREPARE s", "s"},
-        {"SET ROLE r", "r"},      {"SET ROLE 'r'", "r"},         {"SELECT 1", ""},
+        {"USE d", "d"},
+        {"USE `my db`", "my db"},
+        {"PREPARE s FROM 'x'", "s"},
+        {"EXECUTE s2 USING 1", "s2"},
+        {"DEALLOCATE PREPARE `s 3`", "s 3"},
+        {"DROP PREPARE s", "s"},
+        {"SET ROLE r", "r"},
+        {"SET ROLE 'r'", "r"},
+        {"SELECT 1", ""},
         {"EXECUTE IMMEDIATE 'x'", ""},
     };
 

@@ -102,8 +102,8 @@ static bool is_broken(const char *sql)
 
 static void broken_text_is_noticed(void **state)
 {
-    static const char *const broken[] = {"'a", "\"a", "`a", "/* a", "'a\\'", "/*! a", "'a''",
-                                         "x'", "@'a", "/*", "/*/", "'"};
+    static const char *const broken[] = {"'a",   "\"a", "`a",  "/* a", "'a\\'", "/*! a",
+                                         "'a''", "x'",  "@'a", "/*",   "/*/",   "'"};
     static const char *const whole[] = {"'a'", "/**/", "/*! a */", "''''", "@a", "", "-- '", "# '"};
 
     for (size_t i = 0; i < SL_ARRAY_LEN(broken); i++) {
@@ -148,10 +148,16 @@ static void lists_are_skipped(void **state)
         const char *sql;
         const char *rest;
     } rows[] = {
-        {"1, 2, 3, 4f(5)", "4f(5)"}, {"1,2,'a'", "'a'"}, {"1, 2) AND", "AND"}, {"abc", "abc"},
-        {"1,2,3", "3"},              {"1, .5e3", ".5e3"}, {"12345678901234567890", "12345678901234567890"},
+        {"1, 2, 3, 4f(5)", "4f(5)"},
+        {"1,2,'a'", "'a'"},
+        {"1, 2) AND", "AND"},
+        {"abc", "abc"},
+        {"1,2,3", "3"},
+        {"1, .5e3", ".5e3"},
+        {"12345678901234567890", "12345678901234567890"},
         {"1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, -1", "-1"},
-        {"1,0123456789012345678x", "0123456789012345678x"}, {"", ""},
+        {"1,0123456789012345678x", "0123456789012345678x"},
+        {"", ""},
     };
 
     for (size_t i = 0; i < SL_ARRAY_LEN(rows); i++) {
@@ -165,10 +171,8 @@ static void lists_are_skipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_are_cut),
-        cmocka_unit_test(comments_on_demand),
-        cmocka_unit_test(broken_text_is_noticed),
-        cmocka_unit_test(words_are_found),
+        cmocka_unit_test(tokens_are_cut),         cmocka_unit_test(comments_on_demand),
+        cmocka_unit_test(broken_text_is_noticed), cmocka_unit_test(words_are_found),
         cmocka_unit_test(lists_are_skipped),
     };
 

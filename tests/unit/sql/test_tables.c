@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of statements: each must be among those given. Names too many are allowed by the contract. */
+/* Tables of statements: each must be among those given. Names too many are allowed by the
+ * contract. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -65,11 +65,26 @@ def figure(pattern, text):
 
 
 def measure(target, script, ps, clients, seconds, cwd):
-    """One run: queries/s, p99, CPU microseconds per query of the proxy."""
-    before = target.cpu()
-    text = call(sysbench(target, script, clients, seconds, 'run', ps=ps), cwd=cwd)
+    """One run: queries/s, p99, CPU microseconds per query of the proxy.
+
+    The first second (connecting, TLS handshakes, warming up) does not count: sysbench starts its
+    figures anew at the checkpoint, and that is when the CPU is read first.
+    """
+    argv = sysbench(target, script, clients, seconds + 1, '--report-checkpoints=1', 'run', ps=ps)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          cwd=cwd) as child:
+        head = []
+        for line in child.stdout:
+            head.append(line)
+            if 'Checkpoint report' in line:
+                break
+        before = target.cpu()
+        text = child.stdout.read()
     after = target.cpu()
+    if child.returncode:
+        raise LabError('%s\n%s' % (' '.join(argv), (''.join(head) + text)[-2000:]))
     target.check()
+    text = text[text.rindex('SQL statistics'):]   # the last report: since the checkpoint
     queries = figure(r'total:\s+(\d+)', text)
     user, system = ((b - a) * 1e6 / queries for a, b in zip(before, after))
     return {'qps': figure(r'queries:\s+\d+\s+\(([\d.]+) per sec', text),

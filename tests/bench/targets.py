@@ -81,6 +81,11 @@ def haproxy(lab, work):
     return Target('haproxy', '127.0.0.1', port, child.pid, stop=stop)
 
 
+def replicas(lab):
+    """Every proxy serves the point selects from the same two nodes, those HAProxy has."""
+    return {'servers': ','.join('Galera-' + n.name for n in lab.nodes[1:])}
+
+
 def sealane(name, router, service=None, tls=False, env=None):
     """A maker of a sealaned target."""
     def make(lab, work):
@@ -91,8 +96,8 @@ def sealane(name, router, service=None, tls=False, env=None):
             d = lab.dir + '/tls/'
             listener = {'ssl': 'true', 'ssl_cert': d + 'proxy.pem', 'ssl_key': d + 'proxy.key',
                         'ssl_ca': d + 'ca.pem'}
-        s.write(router=router, service=service, listener=listener,
-                globals_={'log_info': 'false', 'admin_port': s.admin_port},
+        s.write(router=router, service=service(lab) if callable(service) else service,
+                listener=listener, globals_={'log_info': 'false', 'admin_port': s.admin_port},
                 monitor={'monitor_interval': '2s'})
         old = {k: os.environ.get(k) for k in env or {}}
         os.environ.update(env or {})
@@ -115,7 +120,7 @@ RWS = {'slave_connections': '1', 'max_slave_connections': '1'}
 MAKERS = {
     'direct': direct,
     'haproxy': haproxy,
-    'tcp': sealane('tcp', 'tcp'),
+    'tcp': sealane('tcp', 'tcp', replicas),
     'readconnroute': sealane('readconnroute', 'readconnroute', {'router_options': 'slave'}),
     'readwritesplit': sealane('readwritesplit', 'readwritesplit', RWS),
     'rws-send': sealane('rws-send', 'readwritesplit', RWS, env={'SEALANE_FLUSH': 'send'}),

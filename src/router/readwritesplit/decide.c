@@ -1,13 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which class of target does a statement need? Pure: facts in, target out. The table is section D
- * of docs/internals/readwritesplit.md; the order of the questions below is its reading order.
+ * Which class of target does a statement need, and by which rule? Pure: facts in, rule out; a rule
+ * has one target. The table is section D of docs/internals/readwritesplit.md; the order of the
+ * questions below is its reading order.
  */
 #include "proto/constants.h"
 #include "router/readwritesplit/rwsplit.h"
 
-/* Commands whose target does not depend on SQL. */
-static bool decide_command(uint8_t command, enum rws_target *ret)
+/* A rule: where it sends, and how the session inspector puts it. */
+static const struct {
+    enum rws_target target;
+    const char *text;
+} rules[] = {
+    [RWS_RULE_NONE] = {RWS_TARGET_PRIMARY, "not decided yet"},
+    [RWS_RULE_COMMAND_ALL] = {RWS_TARGET_ALL, "command that every server has to know"},
+    [RWS_RULE_PREPARE] = {RWS_TARGET_ALL, "prepared statement: every server gets it"},
+    [RWS_RULE_AUTOCOMMIT] = {RWS_TARGET_ALL, "autocommit: every server gets it"},
+    [RWS_RULE_GLOBAL] = {RWS_TARGET_ALL, "SET GLOBAL: every server gets it"},
+    [RWS_RULE_SESSION_STATE] = {RWS_TARGET_ALL, "session state: every server gets it"},
+    [RWS_RULE_USERVAR] = {RWS_TARGET_ALL, "user variable: every server gets it"},
+    [RWS_RULE_LOCKED] = {RWS_TARGET_PRIMARY, "locked to the primary"},
+    [RWS_RULE_TRX_READ_ONLY] = {RWS_TARGET_TRX, "READ ONLY transaction open"},
+    [RWS_RULE_TRX_READ_ONLY_PRIMARY] = {RWS_TARGET_PRIMARY,
+                                        "READ ONLY transaction, max_slave_connections=0"},
+    [RWS_RULE_TRX_READ_ONLY_BEGINS] = {RWS_TARGET_REPLICA, "begins a READ ONLY transaction"},
+    [RWS_RULE_TRX_CONTROL] = {RWS_TARGET_PRIMARY, "begins or ends a transaction"},
+    [RWS_RULE_TRX_OPEN] = {RWS_TARGET_PRIMARY, "transaction open"},
+    [RWS_RULE_AUTOCOMMIT_OFF] = {RWS_TARGET_PRIMARY, "autocommit is off"},
+    [RWS_RULE_COMMAND_PRIMARY] = {RWS_TARGET_PRIMARY, "command for the primary"},
+    [RWS_RULE_COMMAND_READ] = {RWS_TARGET_REPLICA, "command that only reads"},
+    [RWS_RULE_MULTI] = {RWS_TARGET_PRIMARY, "several statements in one text"},
+    [RWS_RULE_NO_REPLICAS] = {RWS_TARGET_PRIMARY, "max_slave_connections=0"},
+    [RWS_RULE_TEMP_TABLE] = {RWS_TARGET_PRIMARY, "reads a temporary table"},
+    [RWS_RULE_WRITE] = {RWS_TARGET_PRIMARY, "write"},
+    [RWS_RULE_PRIMARY_READ] = {RWS_TARGET_PRIMARY,
+                               "read that only the primary answers right (locking read, function)"},
+    [RWS_RULE_TRX_NEXT] = {RWS_TARGET_PRIMARY, "sets up the next transaction"},
+    [RWS_RULE_VARIABLES] = {RWS_TARGET_PRIMARY, "user variable, use_sql_variables_in=master"},
+    [RWS_RULE_NOT_A_READ] = {RWS_TARGET_PRIMARY, "not known to be a read"},
+    [RWS_RULE_LAST] = {RWS_TARGET_LAST, "asks about the statement before it"},
+    [RWS_RULE_READ] = {RWS_TARGET_REPLICA, "read outside a transaction"},
+    [RWS_RULE_TOO_LONG] = {RWS_TARGET_PRIMARY, "session state too long to be sent to every server"},
+    [RWS_RULE_CURSOR] = {RWS_TARGET_FIXED, "cursor open"},
+    [RWS_RULE_LONG_DATA] = {RWS_TARGET_FIXED, "long data sent"},
+    [RWS_RULE_LOCKED_MULTI] = {RWS_TARGET_PRIMARY, "locked: strict_multi_stmt"},
+    [RWS_RULE_LOCKED_CALL] = {RWS_TARGET_PRIMARY, "locked: strict_sp_calls"},
+    [RWS_RULE_LOCKED_SERIALIZABLE] = {RWS_TARGET_PRIMARY, "locked: isolation level SERIALIZABLE"},
+    [RWS_RULE_LOCKED_STATE] = {RWS_TARGET_PRIMARY,
+                               "locked: only the primary has all of the session's state"},
+};
+_Static_assert(SL_ARRAY_LEN(rules) == RWS_RULE_COUNT, "a text for each rule");
+
+enum rws_target rws_rule_target(enum rws_rule rule)
+{
+    return rules[rule].target;
+}
+
+const char *rws_rule_text(enum rws_rule rule)
+{
+    return rules[rule].text;
+}
+
+/* Commands whose target does not depend on SQL; NONE: it does. */
+static enum rws_rule decide_command(uint8_t command)
 {
     switch (command) {
     case SL_COM_INIT_DB:
@@ -16,22 +71,20 @@ static bool decide_command(uint8_t command, enum rws_target *ret)
     case SL_COM_SET_OPTION:
     case SL_COM_REFRESH:
     case SL_COM_DEBUG:
-    case SL_COM_STMT_PREPARE:
     case SL_COM_STMT_RESET:
     case SL_COM_STMT_CLOSE:
-        *ret = RWS_TARGET_ALL;
-        return true;
+        return RWS_RULE_COMMAND_ALL;
+    case SL_COM_STMT_PREPARE:
+        return RWS_RULE_PREPARE;
     case SL_COM_FIELD_LIST:
-        *ret = RWS_TARGET_REPLICA;
-        return true;
+        return RWS_RULE_COMMAND_READ;
     case SL_COM_QUERY:
     case SL_COM_STMT_EXECUTE:
     case SL_COM_STMT_BULK_EXECUTE:
     case SL_COM_STMT_SEND_LONG_DATA:
-        return false;
+        return RWS_RULE_NONE;
     default: /* STATISTICS, PROCESS_INFO, SHUTDOWN, BINLOG_DUMP, ... */
-        *ret = RWS_TARGET_PRIMARY;
-        return true;
+        return RWS_RULE_COMMAND_PRIMARY;
     }
 }
 
@@ -39,70 +92,100 @@ static bool decide_command(uint8_t command, enum rws_target *ret)
 
 /* What must reach every server. A write in the same statement wins (it is for the primary
  * alone). */
-static bool is_for_all(const struct rws_facts *f)
+static enum rws_rule decide_all(const struct rws_facts *f)
 {
     /* SET @v = NEXTVAL(s) must be worked out once. */
     if (f->is_multi || (f->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ))) {
-        return false;
+        return RWS_RULE_NONE;
     }
-    if (f->type & (SL_SQL_PREPARE | SL_SQL_DEALLOCATE | SL_SQL_AUTOCOMMIT_ON |
-                   SL_SQL_AUTOCOMMIT_OFF | SL_SQL_GLOBAL_WRITE)) {
-        return true;
+    if (f->type & (SL_SQL_PREPARE | SL_SQL_DEALLOCATE)) {
+        return RWS_RULE_PREPARE;
+    }
+    if (f->type & (SL_SQL_AUTOCOMMIT_ON | SL_SQL_AUTOCOMMIT_OFF)) {
+        return RWS_RULE_AUTOCOMMIT;
+    }
+    if (f->type & SL_SQL_GLOBAL_WRITE) {
+        return RWS_RULE_GLOBAL;
     }
     if (f->type & SL_SQL_TRX_NEXT) {
-        return false;
+        return RWS_RULE_NONE;
     }
+    bool is_user_variable =
+        (f->type & SL_SQL_USERVAR_WRITE) && (f->op == SL_SQL_OP_SET || !f->variables_in_master);
     if (f->type & SL_SQL_SESSION_WRITE) {
-        return true;
+        return is_user_variable ? RWS_RULE_USERVAR : RWS_RULE_SESSION_STATE;
     }
-    if (f->type & SL_SQL_USERVAR_WRITE) {
-        return f->op == SL_SQL_OP_SET || !f->variables_in_master;
-    }
-    return false;
+    return is_user_variable ? RWS_RULE_USERVAR : RWS_RULE_NONE;
 }
 
-static bool needs_primary(const struct rws_facts *f)
+/* A statement outside transactions that is for the primary; NONE: it is not. */
+static enum rws_rule decide_primary(const struct rws_facts *f)
 {
-    if (f->is_multi || f->no_replicas || f->reads_temp_table ||
-        (f->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ | SL_SQL_TRX_NEXT | SL_SQL_CREATE_TEMP))) {
-        return true;
+    if (f->is_multi) {
+        return RWS_RULE_MULTI;
+    }
+    if (f->type & (SL_SQL_WRITE | SL_SQL_CREATE_TEMP)) {
+        return f->type & SL_SQL_TRX_NEXT ? RWS_RULE_TRX_NEXT : RWS_RULE_WRITE;
+    }
+    if (f->type & (SL_SQL_PRIMARY_READ | SL_SQL_TRX_NEXT)) {
+        return f->type & SL_SQL_TRX_NEXT ? RWS_RULE_TRX_NEXT : RWS_RULE_PRIMARY_READ;
+    }
+    if (f->reads_temp_table) {
+        return RWS_RULE_TEMP_TABLE;
     }
     if (f->variables_in_master && (f->type & (SL_SQL_USERVAR_READ | SL_SQL_USERVAR_WRITE))) {
-        return true;
+        return RWS_RULE_VARIABLES;
     }
-    return !(f->type & SL_SQL_READ);
+    if (f->no_replicas) {
+        return RWS_RULE_NO_REPLICAS;
+    }
+    return f->type & SL_SQL_READ ? RWS_RULE_NONE : RWS_RULE_NOT_A_READ;
 }
 
-enum rws_target rws_decide(const struct rws_facts *f)
+/* Transactions; NONE: the statement has nothing to do with one. */
+static enum rws_rule decide_trx(const struct rws_facts *f)
 {
-    enum rws_target target;
     const struct sl_trx *trx = f->trx;
-    bool is_command = decide_command(f->command, &target);
-    if (is_command && target == RWS_TARGET_ALL) {
-        return RWS_TARGET_ALL;
-    }
-    if (!is_command && is_for_all(f)) {
-        return RWS_TARGET_ALL;
-    }
-    if (f->is_locked) {
-        return RWS_TARGET_PRIMARY;
-    }
     if (trx->is_open && trx->is_read_only && !f->is_multi) {
         if (f->has_trx_server) {
-            return RWS_TARGET_TRX;
+            return RWS_RULE_TRX_READ_ONLY;
         }
-        return f->no_replicas ? RWS_TARGET_PRIMARY : RWS_TARGET_REPLICA;
+        return f->no_replicas ? RWS_RULE_TRX_READ_ONLY_PRIMARY : RWS_RULE_TRX_READ_ONLY_BEGINS;
     }
-    if (trx->is_open || !trx->autocommit || (f->type & TRX_CONTROL)) {
-        return RWS_TARGET_PRIMARY;
+    if (f->type & TRX_CONTROL) {
+        return RWS_RULE_TRX_CONTROL;
     }
-    if (is_command) {
-        return f->no_replicas ? RWS_TARGET_PRIMARY : target;
+    if (trx->is_open && (f->has_trx_server || trx->autocommit)) {
+        return RWS_RULE_TRX_OPEN;
     }
-    if (needs_primary(f)) {
-        return RWS_TARGET_PRIMARY;
+    return trx->is_open || !trx->autocommit ? RWS_RULE_AUTOCOMMIT_OFF : RWS_RULE_NONE;
+}
+
+enum rws_rule rws_decide(const struct rws_facts *f)
+{
+    enum rws_rule command = decide_command(f->command);
+    if (rules[command].target == RWS_TARGET_ALL) {
+        return command;
     }
-    return f->type & SL_SQL_LAST ? RWS_TARGET_LAST : RWS_TARGET_REPLICA;
+    enum rws_rule rule = command == RWS_RULE_NONE ? decide_all(f) : RWS_RULE_NONE;
+    if (rule != RWS_RULE_NONE) {
+        return rule;
+    }
+    if (f->is_locked) {
+        return RWS_RULE_LOCKED;
+    }
+    rule = decide_trx(f);
+    if (rule != RWS_RULE_NONE) {
+        return rule;
+    }
+    if (command != RWS_RULE_NONE) {
+        return f->no_replicas ? RWS_RULE_COMMAND_PRIMARY : command;
+    }
+    rule = decide_primary(f);
+    if (rule != RWS_RULE_NONE) {
+        return rule;
+    }
+    return f->type & SL_SQL_LAST ? RWS_RULE_LAST : RWS_RULE_READ;
 }
 
 bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi)

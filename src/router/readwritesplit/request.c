@@ -99,7 +99,8 @@ static enum rws_target decide(struct rws *r, const struct sl_request *rq, const 
         .has_trx_server = r->trx_server != RWS_NONE,
         .trx = &r->session->trx,
     };
-    return rws_decide(&f);
+    r->rule = (uint8_t)rws_decide(&f);
+    return rws_rule_target(r->rule);
 }
 
 /* ---- copies for a retry ---- */
@@ -408,6 +409,7 @@ static void route_replica(struct rws *r, struct sl_request *rq, const struct par
     } else if (p->stmt && p->stmt->long_data != RWS_NONE) {
         position = p->stmt->long_data;
         target = RWS_TARGET_FIXED;
+        r->rule = RWS_RULE_LONG_DATA;
     } else {
         position = rws_select_replica(r, slot);
     }
@@ -735,6 +737,7 @@ static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *
                                     rws_stmt_slot(r, p->stmt));
             return;
         }
+        r->rule = RWS_RULE_CURSOR;
         send_one(r, rq, p, RWS_TARGET_FIXED, p->stmt->cursor, is_saved);
     } else if (target == RWS_TARGET_ALL) {
         route_all(r, rq, p, is_saved);
@@ -774,6 +777,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         }
         /* too long to be copied to everybody: only the primary knows it */
         target = RWS_TARGET_PRIMARY;
+        r->rule = RWS_RULE_TOO_LONG;
         r->locks |= RWS_LOCK_STATE;
     }
     do { /* each time round excludes one more server */

@@ -46,6 +46,45 @@ enum rws_target {
     RWS_TARGET_FIXED /* one certain server: cursor, long data */
 };
 
+/* Why a statement goes where it goes. Each has one target; the texts are in decide.c. */
+enum rws_rule {
+    RWS_RULE_NONE,
+    RWS_RULE_COMMAND_ALL,
+    RWS_RULE_PREPARE,
+    RWS_RULE_AUTOCOMMIT,
+    RWS_RULE_GLOBAL,
+    RWS_RULE_SESSION_STATE,
+    RWS_RULE_USERVAR,
+    RWS_RULE_LOCKED,
+    RWS_RULE_TRX_READ_ONLY,
+    RWS_RULE_TRX_READ_ONLY_PRIMARY,
+    RWS_RULE_TRX_READ_ONLY_BEGINS,
+    RWS_RULE_TRX_CONTROL,
+    RWS_RULE_TRX_OPEN,
+    RWS_RULE_AUTOCOMMIT_OFF,
+    RWS_RULE_COMMAND_PRIMARY,
+    RWS_RULE_COMMAND_READ,
+    RWS_RULE_MULTI,
+    RWS_RULE_NO_REPLICAS,
+    RWS_RULE_TEMP_TABLE,
+    RWS_RULE_WRITE,
+    RWS_RULE_PRIMARY_READ,
+    RWS_RULE_TRX_NEXT,
+    RWS_RULE_VARIABLES,
+    RWS_RULE_NOT_A_READ,
+    RWS_RULE_LAST,
+    RWS_RULE_READ,
+    /* not of rws_decide(): request.c knows them */
+    RWS_RULE_TOO_LONG,
+    RWS_RULE_CURSOR,
+    RWS_RULE_LONG_DATA,
+    RWS_RULE_LOCKED_MULTI,
+    RWS_RULE_LOCKED_CALL,
+    RWS_RULE_LOCKED_SERIALIZABLE,
+    RWS_RULE_LOCKED_STATE,
+    RWS_RULE_COUNT
+};
+
 /* A binary prepared statement of the client; slot i has the id i + 1. */
 struct rws_stmt {
     uint32_t type; /* enum sl_sql_type bits of the prepared text; 0 = free slot */
@@ -88,6 +127,7 @@ struct rws {
     uint32_t type;
     uint8_t op;
     uint8_t target;      /* enum rws_target */
+    uint8_t rule;        /* enum rws_rule */
     int position;        /* that answers the client, RWS_NONE if none yet */
     uint32_t history_id; /* of a session command, 0 otherwise */
     uint32_t slot;       /* of a PREPARE/EXECUTE, slot + 1, 0 otherwise */
@@ -120,7 +160,10 @@ struct rws_facts {
     bool has_trx_server;
     const struct sl_trx *trx; /* after sl_trx_statement() */
 };
-enum rws_target rws_decide(const struct rws_facts *f);
+/* The first rule that fits. */
+enum rws_rule rws_decide(const struct rws_facts *f);
+enum rws_target rws_rule_target(enum rws_rule rule);
+const char *rws_rule_text(enum rws_rule rule); /* for the session inspector; static */
 /* Must a session command with these bits be replayed on new connections? */
 bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi);
 

@@ -193,6 +193,11 @@ static void enter(struct sl_trx *trx, const char *sql, uint16_t status)
     sl_trx_status(trx, status);
 }
 
+static enum rws_target target_of(const struct rws_facts *f)
+{
+    return rws_rule_target(rws_decide(f));
+}
+
 static char letter(enum rws_target target)
 {
     static const char letters[] = {
@@ -230,7 +235,7 @@ static char decide_text(const char *sql, enum situation at)
     f.type = info.type;
     f.op = info.op;
     f.is_multi = info.is_multi;
-    return letter(rws_decide(&f));
+    return letter(target_of(&f));
 }
 
 static void test_statements(void **state)
@@ -277,7 +282,7 @@ static void test_commands(void **state)
             struct rws_facts f;
             set_up(at, &trx, &f);
             f.command = command_rows[i].command;
-            char got = letter(rws_decide(&f));
+            char got = letter(target_of(&f));
             if (got != command_rows[i].targets[at]) {
                 fail_msg("command %u, situation %d: %c", f.command, at, got);
             }
@@ -296,9 +301,9 @@ static void test_prepared_class(void **state)
         set_up(NO_TRX, &trx, &f);
         f.command = commands[i];
         f.type = SL_SQL_READ;
-        assert_int_equal(rws_decide(&f), RWS_TARGET_REPLICA);
+        assert_int_equal(target_of(&f), RWS_TARGET_REPLICA);
         f.type = SL_SQL_WRITE;
-        assert_int_equal(rws_decide(&f), RWS_TARGET_PRIMARY);
+        assert_int_equal(target_of(&f), RWS_TARGET_PRIMARY);
     }
 }
 
@@ -310,12 +315,12 @@ static void test_autocommit_off(void **state)
     enter(&trx, "SET autocommit=0", 0);
     f.command = SL_COM_QUERY;
     f.type = SL_SQL_READ;
-    assert_int_equal(rws_decide(&f), RWS_TARGET_PRIMARY);
+    assert_int_equal(target_of(&f), RWS_TARGET_PRIMARY);
     f.type = SL_SQL_SESSION_WRITE;
-    assert_int_equal(rws_decide(&f), RWS_TARGET_ALL);
+    assert_int_equal(target_of(&f), RWS_TARGET_ALL);
     enter(&trx, "SET autocommit=1", SL_STATUS_AUTOCOMMIT);
     f.type = SL_SQL_READ;
-    assert_int_equal(rws_decide(&f), RWS_TARGET_REPLICA);
+    assert_int_equal(target_of(&f), RWS_TARGET_REPLICA);
 }
 
 /* A transaction that SET (SESSION) TRANSACTION has made read-only. */
@@ -334,7 +339,7 @@ static void test_read_only_by_default(void **state)
         f.command = SL_COM_QUERY;
         f.type = info.type;
         f.op = info.op;
-        assert_int_equal(rws_decide(&f), RWS_TARGET_REPLICA);
+        assert_int_equal(target_of(&f), RWS_TARGET_REPLICA);
     }
 }
 
@@ -346,7 +351,65 @@ static void test_temp_table_read(void **state)
     f.command = SL_COM_QUERY;
     f.type = SL_SQL_READ;
     f.reads_temp_table = true;
-    assert_int_equal(rws_decide(&f), RWS_TARGET_PRIMARY);
+    assert_int_equal(target_of(&f), RWS_TARGET_PRIMARY);
+}
+
+/* Why a statement goes there: what the session inspector shows. */
+struct rule_row {
+    const char *sql;
+    enum situation at;
+    enum rws_rule rule;
+};
+
+static const struct rule_row rule_rows[] = {
+    {"SELECT 1", NO_TRX, RWS_RULE_READ},
+    {"SELECT 1", RW_TRX, RWS_RULE_TRX_OPEN},
+    {"SELECT 1", RO_TRX, RWS_RULE_TRX_READ_ONLY},
+    {"SELECT 1", NO_REPLICAS, RWS_RULE_NO_REPLICAS},
+    {"SELECT 1", LOCKED, RWS_RULE_LOCKED},
+    {"SELECT @a", NO_TRX, RWS_RULE_READ},
+    {"SELECT @a", VARS_MASTER, RWS_RULE_VARIABLES},
+    {"SELECT 1 FOR UPDATE", NO_TRX, RWS_RULE_PRIMARY_READ},
+    {"SELECT FOUND_ROWS()", NO_TRX, RWS_RULE_LAST},
+    {"INSERT INTO t VALUES (1)", NO_TRX, RWS_RULE_WRITE},
+    {"INSERT INTO t VALUES (1)", RW_TRX, RWS_RULE_TRX_OPEN},
+    {"SELECT 1; SELECT 2", NO_TRX, RWS_RULE_MULTI},
+    {"BEGIN", NO_TRX, RWS_RULE_TRX_CONTROL},
+    {"COMMIT", RW_TRX, RWS_RULE_TRX_CONTROL},
+    {"START TRANSACTION READ ONLY", NO_TRX, RWS_RULE_TRX_READ_ONLY_BEGINS},
+    {"START TRANSACTION READ ONLY", NO_REPLICAS, RWS_RULE_TRX_READ_ONLY_PRIMARY},
+    {"SET autocommit=0", NO_TRX, RWS_RULE_AUTOCOMMIT},
+    {"SET NAMES utf8mb4", NO_TRX, RWS_RULE_SESSION_STATE},
+    {"SET NAMES utf8mb4", LOCKED, RWS_RULE_SESSION_STATE},
+    {"SET @a=1", NO_TRX, RWS_RULE_USERVAR},
+    {"SET GLOBAL max_connections=10", NO_TRX, RWS_RULE_GLOBAL},
+    {"SET TRANSACTION READ ONLY", NO_TRX, RWS_RULE_TRX_NEXT},
+    {"PREPARE s FROM 'SELECT 1'", NO_TRX, RWS_RULE_PREPARE},
+    {"what is this", NO_TRX, RWS_RULE_WRITE},
+};
+
+static void test_rules(void **state)
+{
+    for (unsigned i = 0; i < SL_ARRAY_LEN(rule_rows); i++) {
+        const struct rule_row *row = &rule_rows[i];
+        struct sl_trx trx;
+        struct rws_facts f;
+        struct sl_sql_info info;
+        set_up(row->at, &trx, &f);
+        sl_sql_classify((const uint8_t *)row->sql, strlen(row->sql), 0, &info);
+        sl_trx_statement(&trx, &info);
+        f.command = SL_COM_QUERY;
+        f.type = info.type;
+        f.op = info.op;
+        f.is_multi = info.is_multi;
+        enum rws_rule rule = rws_decide(&f);
+        if (rule != row->rule) {
+            fail_msg("%s, situation %d: %s", row->sql, row->at, rws_rule_text(rule));
+        }
+    }
+    for (enum rws_rule rule = 0; rule < RWS_RULE_COUNT; rule++) {
+        assert_non_null(rws_rule_text(rule));
+    }
 }
 
 static void test_history(void **state)
@@ -373,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_autocommit_off),
         cmocka_unit_test(test_read_only_by_default),
         cmocka_unit_test(test_temp_table_read),
+        cmocka_unit_test(test_rules),
         cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

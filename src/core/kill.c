@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * KILL. Two steps:
+ * KILL. Two passes over the sessions of all workers (a message per worker, one result):
  *
- *   find    each worker looks among its sessions for the id (a message per worker, one result)
+ *   find    whom does the id mean?
  *   act     KILL CONNECTION closes the session (its running statement is killed on the servers);
  *           KILL QUERY sends KILL QUERY <thread> to the servers where a statement runs
  *
  * On a server the statement is sent by a ghost session with the credentials of the one who asked
- * for it, so the server itself checks the right to kill. Ids of servers (what CONNECTION_ID()
- * returned) may be equal on different servers and equal to ids of our greetings: those are looked
- * for first, and only if there is none, the others. An id that fits several sessions kills none of
- * them.
+ * for it, so the server itself checks the right to kill.
+ *
+ * An id may be that of a greeting, or one of a server's thread; those of different servers overlap.
+ * It means the one session that was given the id, and else the one that has such a thread. If there
+ * are several, none is killed (docs/internals/sessions.md).
  */
 #include "core/kill.h"
 
@@ -23,6 +24,7 @@
 #include "core/session.h"
 #include "proto/constants.h"
 #include "proto/ok.h"
+#include "sql/thread_ids.h"
 
 /* ---- ghosts: one KILL statement on one server ---- */
 
@@ -101,9 +103,14 @@ void sl_kill_abandoned(struct sl_backend *b)
 /* ---- the client's KILL ---- */
 
 enum kill_pass {
-    KILL_BY_GREETING,
-    KILL_COUNT_THREADS, /* how many sessions have a connection with this id? */
-    KILL_BY_THREAD
+    KILL_FIND,
+    KILL_ACT
+};
+
+/* Sessions that an id could mean: how many, and the last one's own id. */
+struct kill_candidates {
+    _Atomic uint32_t count;
+    _Atomic uint64_t session_id;
 };
 
 struct kill_search {
@@ -116,6 +123,10 @@ struct kill_search {
     struct sl_worker *asker_worker;
     char asker_user[129]; /* only own sessions may be closed without rights on the server */
     bool asker_is_super;
+    const struct sl_server *listed; /* whose process list the asker has seen, or NULL */
+    struct kill_candidates given;   /* those that were given the id, or that the list shows */
+    struct kill_candidates any;     /* those with such a thread on some server */
+    uint64_t target;                /* the session that is meant */
     _Atomic uint32_t found;
     _Atomic uint32_t refused;
     struct kill_part *parts;
@@ -127,25 +138,65 @@ struct kill_part {
     struct kill_search *search;
 };
 
-static bool has_thread(const struct sl_session *s, uint64_t id)
+static bool was_told(const struct sl_session *s, uint64_t id)
 {
-    for (unsigned i = 0; i < s->backend_count; i++) {
-        if (s->backends[i] && s->backends[i]->thread_id == id) {
+    for (unsigned i = 0; i < SL_SESSION_TOLD_MAX; i++) {
+        if (s->told[i] == id && id != 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool matches(const struct sl_session *s, const struct kill_search *k)
+void sl_kill_learn(const struct sl_backend *b)
 {
-    if (!s->listener || s->step == SL_SESSION_CLOSING || s->id == k->asker_id) {
-        return false;
+    struct sl_session *s = b->session;
+    if (b->reply.kind != SL_REPLY_KIND_RESULTSET) {
+        return;
     }
+    if (s->shows_ids & SL_SQL_THREAD_IDS_LIST) {
+        s->listed = (uint16_t)(b->position + 1);
+    }
+    if ((s->shows_ids & SL_SQL_THREAD_IDS_OWN) && !was_told(s, b->thread_id)) {
+        s->told[s->told_next] = (uint32_t)b->thread_id;
+        s->told_next = (uint8_t)((s->told_next + 1) % SL_SESSION_TOLD_MAX);
+    }
+}
+
+/* A connection with this id to the server (NULL: to any). */
+static bool has_thread(const struct sl_session *s, uint64_t id, const struct sl_server *server)
+{
+    for (unsigned i = 0; i < s->backend_count; i++) {
+        const struct sl_backend *b = s->backends[i];
+        if (b && b->thread_id == id && (!server || b->server == server)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_candidate(struct kill_candidates *c, const struct sl_session *s)
+{
+    atomic_fetch_add(&c->count, 1);
+    atomic_store(&c->session_id, s->id);
+}
+
+static void consider(struct kill_search *k, const struct sl_session *s)
+{
+    if (s->id == k->id || was_told(s, k->id) || (k->listed && has_thread(s, k->id, k->listed))) {
+        add_candidate(&k->given, s);
+    }
+    if (has_thread(s, k->id, NULL)) {
+        add_candidate(&k->any, s);
+    }
+}
+
+static bool is_target(const struct sl_session *s, const struct kill_search *k)
+{
     if (k->flags & SL_KILL_USER) {
-        return s->client_user && strcmp(s->client_user, k->user) == 0;
+        return s->id != k->asker_id && s->client_user && strcmp(s->client_user, k->user) == 0;
     }
-    return k->pass == KILL_BY_GREETING ? s->id == k->id : has_thread(s, k->id);
+    return s->id == k->target;
 }
 
 static void kill_query(struct sl_session *s)
@@ -164,6 +215,21 @@ static void free_search(struct kill_search *k)
     sl_free(k);
 }
 
+static void act(struct kill_search *k, struct sl_session *s)
+{
+    if (!k->asker_is_super && (!s->client_user || strcmp(s->client_user, k->asker_user) != 0)) {
+        atomic_fetch_add(&k->refused, 1);
+        return;
+    }
+    atomic_fetch_add(&k->found, 1);
+    if (k->flags & SL_KILL_QUERY) {
+        kill_query(s);
+    } else {
+        s->is_killed = true;
+        sl_session_close(s, "killed");
+    }
+}
+
 static void search_worker(struct sl_message *m, struct sl_loop *loop)
 {
     struct kill_part *part = SL_CONTAINER_OF(m, struct kill_part, message);
@@ -171,22 +237,13 @@ static void search_worker(struct sl_message *m, struct sl_loop *loop)
     struct sl_worker *w = &k->asker_worker->core->workers[part - k->parts];
     SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
-        if (!matches(s, k)) {
+        if (!s->listener || s->step == SL_SESSION_CLOSING) {
             continue;
         }
-        if (!k->asker_is_super && (!s->client_user || strcmp(s->client_user, k->asker_user) != 0)) {
-            atomic_fetch_add(&k->refused, 1);
-            continue;
-        }
-        atomic_fetch_add(&k->found, 1);
-        if (k->pass == KILL_COUNT_THREADS) {
-            continue;
-        }
-        if (k->flags & SL_KILL_QUERY) {
-            kill_query(s);
-        } else {
-            s->is_killed = true;
-            sl_session_close(s, "killed");
+        if (k->pass == KILL_FIND) {
+            consider(k, s);
+        } else if (is_target(s, k)) {
+            act(k, s);
         }
     }
     if (__atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0) {
@@ -243,51 +300,43 @@ static void answer_asker(struct sl_session *s, const struct kill_search *k)
     }
 }
 
-static void search_again(struct kill_search *k, enum kill_pass pass)
+/* All sessions have been looked at. True if one is meant and it is another than the asker; then
+ * it is the target. */
+static bool choose(struct sl_session *s, struct kill_search *k)
 {
-    k->pass = (uint8_t)pass;
-    k->found = 0;
-    k->refused = 0;
-    post_parts(k);
-}
-
-/* The sessions with such a connection have been counted. True if there is one, to be killed in
- * another pass. */
-static bool is_one_thread(struct sl_session *s, const struct kill_search *k)
-{
-    bool is_own = has_thread(s, k->id);
-    unsigned count = k->found + k->refused + is_own;
-    if (count > 1) {
+    struct kill_candidates *c = k->given.count > 0 ? &k->given : &k->any;
+    k->target = c->session_id;
+    if (c->count > 1) {
+        const char *hint = c == &k->any ? "; use the id of the session's greeting" : "";
         sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL,
-                                "Thread id %llu belongs to several sessions, on different servers; "
-                                "use the id of the session's greeting",
-                                (unsigned long long)k->id);
-    } else if (is_own) {
-        kill_self(s, k->flags & SL_KILL_QUERY);
-    } else if (k->found == 0) {
-        answer_asker(s, k);
-    } else {
-        return true;
+                                "Thread id %llu could mean any of %u sessions, none was killed%s",
+                                (unsigned long long)k->id, (unsigned)c->count, hint);
+        return false;
     }
-    return false;
+    if (c->count == 0) {
+        answer_asker(s, k);
+        return false;
+    }
+    if (k->target == s->id) {
+        kill_self(s, k->flags & SL_KILL_QUERY);
+        return false;
+    }
+    return true;
 }
 
-/* Back on the asker's worker: answer as the server would, or look again for a server's id. */
+/* Back on the asker's worker: kill the one that was found, or answer as the server would. */
 static void answer(struct sl_message *m, struct sl_loop *loop)
 {
     struct kill_search *k = SL_CONTAINER_OF(m, struct kill_search, done);
     struct sl_session *s = find_session(k->asker_worker, k->asker_id);
-    bool is_unknown = k->found == 0 && k->refused == 0 && !(k->flags & SL_KILL_USER);
     if (s && s->busy) {
-        if (k->pass == KILL_BY_GREETING && is_unknown) {
-            search_again(k, KILL_COUNT_THREADS);
+        if (k->pass == KILL_FIND && choose(s, k)) {
+            k->pass = KILL_ACT;
+            post_parts(k);
             return;
         }
-        if (k->pass != KILL_COUNT_THREADS) {
+        if (k->pass == KILL_ACT) {
             answer_asker(s, k);
-        } else if (is_one_thread(s, k)) {
-            search_again(k, KILL_BY_THREAD);
-            return;
         }
     }
     free_search(k);
@@ -312,14 +361,9 @@ static bool is_super(struct sl_session *s)
 
 void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
 {
-    bool only_query = info->kill_flags & SL_KILL_QUERY;
     if (info->kill_flags & SL_KILL_QUERY_ID) {
         sl_session_answer_error(s, SL_ER_KILL_QUERY_DENIED, NULL, "Unknown query id: %llu",
                                 (unsigned long long)info->kill_id);
-        return;
-    }
-    if (!(info->kill_flags & SL_KILL_USER) && s->id == info->kill_id) {
-        kill_self(s, only_query);
         return;
     }
     struct sl_core *core = s->worker->core;
@@ -332,11 +376,13 @@ void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
     }
     k->id = info->kill_id;
     k->flags = info->kill_flags;
+    k->pass = k->flags & SL_KILL_USER ? KILL_ACT : KILL_FIND; /* all of a user's are meant */
     snprintf(k->user, sizeof k->user, "%.*s", (int)info->name.len, (const char *)info->name.data);
     snprintf(k->asker_user, sizeof k->asker_user, "%s", s->client_user ? s->client_user : "");
     k->asker_is_super = is_super(s);
     k->asker_id = s->id;
     k->asker_worker = s->worker;
+    k->listed = s->listed ? s->service->servers[s->listed - 1] : NULL;
     k->parts = parts;
     k->done.run = answer;
     sl_session_begin(s);

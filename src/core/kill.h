@@ -19,9 +19,11 @@ struct sl_backend;
  * are freed at once. */
 void sl_kill_abandoned(struct sl_backend *b);
 
-/* The client's KILL statement or COM_PROCESS_KILL: finds the sessions (by the id of their
- * greeting, by what CONNECTION_ID() returned on one of their servers, or by user) on all workers
- * and kills them or their statements. Answers the client. */
+/* The client's KILL statement or COM_PROCESS_KILL: finds the session that is meant (or those of a
+ * user) on all workers and kills it or its statements. Answers the client. */
 void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info);
+
+/* The client has got b's reply to a command that may show ids of server threads: remembers them. */
+void sl_kill_learn(const struct sl_backend *b);
 
 #endif

@@ -41,6 +41,9 @@
 
 struct sl_login_state;
 
+/* Ids of server threads that a client was shown and that are remembered, for its KILL. */
+#define SL_SESSION_TOLD_MAX 4
+
 enum sl_session_step {
     SL_SESSION_PROXY_HEADER, /* waiting for a PROXY header */
     SL_SESSION_GREETED,      /* waiting for SSLRequest or HandshakeResponse */
@@ -96,6 +99,12 @@ struct sl_session {
     uint8_t next_seq;      /* sequence number of our next packet to the client */
     uint8_t sql_mode_bits; /* enum sl_sql_mode_bits */
     uint8_t collation;     /* id of the login, low byte */
+    /* For KILL (kill.c): enum sl_sql_thread_ids of the command in progress ... */
+    uint8_t shows_ids;
+    uint8_t prepared_ids; /* ... and of what was ever prepared */
+    uint8_t told_next;    /* where the next one goes in told[] */
+    uint16_t listed;      /* server whose process list was shown last: its position + 1 */
+    uint32_t told[SL_SESSION_TOLD_MAX]; /* what CONNECTION_ID() returned; 0 = none */
     uint16_t change_user_fails;
     uint64_t capabilities; /* negotiated with the client */
     uint32_t client_max_packet;

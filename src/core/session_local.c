@@ -13,6 +13,7 @@
 #include "core/session.h"
 #include "proto/constants.h"
 #include "proto/packet.h"
+#include "sql/thread_ids.h"
 
 /* First letter of the statement, lower case; 0 if it starts with something else (a comment, a
  * bracket). */
@@ -36,6 +37,9 @@ static bool query(struct sl_session *s, struct sl_request *rq)
     size_t len = rq->len - SL_PACKET_HEADER - 1;
     char first = first_letter(sql, len);
     s->allows_infile = first == 'l' || first == 0 || s->multi_statements;
+    if (first == 's' || first == 0) {
+        s->shows_ids = (uint8_t)sl_sql_thread_ids(sql, len);
+    }
     if ((first != 'k' && first != 0) || !rq->is_whole) {
         return false;
     }
@@ -65,11 +69,26 @@ static bool is_replication_refused(struct sl_session *s)
     return true;
 }
 
+/* Which prepared statement an execution runs is the router's knowledge: any of them is taken for
+ * one that shows ids. */
+static void note_prepare(struct sl_session *s, const struct sl_request *rq)
+{
+    s->prepared_ids |=
+        (uint8_t)sl_sql_thread_ids(rq->data + SL_PACKET_HEADER + 1, rq->len - SL_PACKET_HEADER - 1);
+}
+
 bool sl_session_local_command(struct sl_session *s, struct sl_request *rq)
 {
+    s->shows_ids = 0;
     switch (rq->command) {
     case SL_COM_QUERY:
         return query(s, rq);
+    case SL_COM_STMT_PREPARE:
+        note_prepare(s, rq);
+        return false;
+    case SL_COM_STMT_EXECUTE:
+        s->shows_ids = s->prepared_ids;
+        return false;
     case SL_COM_QUIT:
         sl_session_close(s, "the client said goodbye");
         return true;

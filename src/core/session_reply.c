@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "core/kill.h"
 #include "core/session.h"
 #include "proto/constants.h"
 
@@ -134,6 +135,9 @@ static void finish(struct sl_backend *b, bool was_swallowed)
         measure(b);
         if (!was_swallowed) {
             learn(b);
+            if (s->shows_ids) {
+                sl_kill_learn(b);
+            }
             bool is_fatal = b->reply.kind == SL_REPLY_KIND_ERR &&
                             b->reply.error_code == SL_ER_NET_PACKET_TOO_LARGE;
             s->ops->on_reply(s, b, &b->reply, e.purpose);

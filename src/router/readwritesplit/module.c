@@ -6,6 +6,28 @@
 #include "router/readwritesplit/rwsplit.h"
 #include "router/routers.h"
 
+/* A connection that is opened late needs the history, and has to be allowed. */
+static void check_lazy(const struct sl_service *service, struct sl_rwsplit_settings *cfg)
+{
+    if (cfg->lazy_connect && service->settings.disable_sescmd_history) {
+        sl_log_warning("Service '%s': lazy_connect is off because disable_sescmd_history is on",
+                       service->name);
+        cfg->lazy_connect = false;
+    }
+    if (!cfg->lazy_connect) {
+        return;
+    }
+    if (!cfg->master_reconnection || cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        sl_log_warning("Service '%s': lazy_connect needs master_reconnection=true and a "
+                       "master_failure_mode other than fail_instantly; both are set",
+                       service->name);
+    }
+    cfg->master_reconnection = true;
+    if (cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        cfg->master_failure_mode = SL_FAIL_ON_WRITE;
+    }
+}
+
 static int instance_new(struct sl_service *service, void **ret_instance, struct sl_err *err)
 {
     struct sl_rwsplit_settings *cfg = service->router_settings;
@@ -20,6 +42,7 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
             service->name);
         cfg->master_reconnection = false;
     }
+    check_lazy(service, cfg);
     *ret_instance = service;
     return SL_OK;
 }
@@ -70,6 +93,34 @@ static bool has_any(const struct sl_session *s)
     return false;
 }
 
+/* What lazy_connect puts off: is there anything to connect to? */
+static bool can_connect_any(const struct rws *r)
+{
+    return rws_select_primary(r) != RWS_NONE || rws_select_replica(r, 0) != RWS_NONE;
+}
+
+/* False with *err: fail_instantly, and there is no primary. */
+static bool open_connections(struct rws *r, struct sl_err *err)
+{
+    int primary = rws_select_primary(r);
+    if (primary != RWS_NONE && rws_connect(r, primary) == SL_OK) {
+        r->primary = primary;
+    } else if (r->cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        sl_err_set(err, SL_ENOENT,
+                   "No usable Master is known (master_failure_mode=fail_instantly)");
+        return false;
+    }
+    open_replicas(r);
+    return true;
+}
+
+static int refuse_session(struct rws *r)
+{
+    r->session->router = NULL;
+    free_state(r);
+    return SL_ENOENT;
+}
+
 static int session_open(struct sl_session *s, struct sl_err *err)
 {
     struct rws *r = sl_calloc(1, sizeof *r);
@@ -85,21 +136,14 @@ static int session_open(struct sl_session *s, struct sl_err *err)
         r->samples = sl_calloc(s->backend_count, sizeof *r->samples);
     }
     s->router = r;
-    int primary = rws_select_primary(r);
-    if (primary != RWS_NONE && rws_connect(r, primary) == SL_OK) {
-        r->primary = primary;
-    } else if (r->cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
-        s->router = NULL;
-        free_state(r);
-        return sl_err_set(err, SL_ENOENT,
-                          "No usable Master is known (master_failure_mode=fail_instantly)");
+    if (!r->cfg->lazy_connect && !open_connections(r, err)) {
+        return refuse_session(r);
     }
-    open_replicas(r);
-    if (!has_any(s) && !r->cfg->delayed_retry) {
-        s->router = NULL;
-        free_state(r);
-        return sl_err_set(err, SL_ENOENT, "Service '%s' has no server that could be connected",
-                          s->service->name);
+    bool has_server = r->cfg->lazy_connect ? can_connect_any(r) : has_any(s);
+    if (!has_server && !r->cfg->delayed_retry) {
+        sl_err_set(err, SL_ENOENT, "Service '%s' has no server that could be connected",
+                   s->service->name);
+        return refuse_session(r);
     }
     return SL_OK;
 }

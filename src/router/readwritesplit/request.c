@@ -450,11 +450,14 @@ static struct sl_backend *deciding_backend(struct rws *r, bool *ret_wait)
     return first;
 }
 
-/* Nobody is connected: connect somebody, then the command comes again. */
+/* Nobody is connected: connect somebody, then the command comes again. With lazy_connect the
+ * primary gets a connection only from those who write, or if it takes reads. */
 static void connect_any(struct rws *r, bool is_saved)
 {
-    int position = rws_select_primary(r);
+    bool is_replica = r->cfg->lazy_connect && !r->cfg->master_accept_reads;
+    int position = is_replica ? rws_select_replica(r, 0) : rws_select_primary(r);
     position = position == RWS_NONE ? rws_select_replica(r, 0) : position;
+    position = position == RWS_NONE ? rws_select_primary(r) : position;
     if (position == RWS_NONE || rws_connect(r, position) < 0) {
         if (rws_no_primary(r, is_saved)) {
             hold(r, is_saved);

@@ -158,10 +158,17 @@ static uint64_t score_of(const struct rws *r, int position)
     return sl_server_operations(server);
 }
 
-static uint32_t written_at(const struct rws *r, int position)
+/* Of two with the same score: the connection least recently written to; of two that are not
+ * connected (lazy_connect), the server with fewer connections. */
+static bool wins_tie(const struct rws *r, int position, int best)
 {
-    const struct sl_backend *b = r->session->backends[position];
-    return b ? b->write_order : 0;
+    const struct sl_backend *a = r->session->backends[position];
+    const struct sl_backend *b = r->session->backends[best];
+    if (!a && !b) {
+        return sl_server_connections(server_at(r, position)) <
+               sl_server_connections(server_at(r, best));
+    }
+    return (a ? a->write_order : 0) < (b ? b->write_order : 0);
 }
 
 int rws_select_replica(const struct rws *r, uint32_t slot)
@@ -178,7 +185,7 @@ int rws_select_replica(const struct rws *r, uint32_t slot)
         }
         uint64_t score = score_of(r, i);
         if (best == RWS_NONE || group < best_group || score < best_score ||
-            (score == best_score && written_at(r, i) < written_at(r, best))) {
+            (score == best_score && wins_tie(r, i, best))) {
             best = i;
             best_group = group;
             best_score = score;

@@ -124,6 +124,7 @@ static void free_session(struct sl_session *s)
     sl_free(s->db);
     sl_free(s->pending_db);
     sl_free(s->attributes);
+    sl_free(s->late_answer);
     sl_free(s);
 }
 
@@ -266,6 +267,36 @@ static void write_client(struct sl_session *s, struct sl_buf *packet, int rc)
     sl_buf_free(packet);
 }
 
+/* An answer of one packet. The client counts packets on: its sequence number follows that of the
+ * command's last one, so a command that is not all here has to be waited for. */
+static void answer(struct sl_session *s, struct sl_buf *packet, int rc)
+{
+    if (rc < 0 || !s->is_streaming) {
+        write_client(s, packet, rc);
+        return;
+    }
+    size_t len = sl_buf_len(packet);
+    s->late_answer = sl_malloc(len);
+    if (s->late_answer) {
+        memcpy(s->late_answer, sl_buf_slice(packet).data, len);
+    } else {
+        sl_session_close(s, "out of memory");
+    }
+    sl_buf_free(packet);
+}
+
+/* The command that was answered before its end is all here. */
+static void send_late_answer(struct sl_session *s)
+{
+    uint8_t *packet = s->late_answer;
+    s->late_answer = NULL;
+    packet[3] = s->next_seq;
+    if (sl_conn_write(&s->client, packet, SL_PACKET_HEADER + sl_packet_len(packet)) < 0) {
+        sl_session_close(s, "out of memory");
+    }
+    sl_free(packet);
+}
+
 static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate,
                           const char *fmt, va_list args) __attribute__((format(printf, 4, 0)));
 
@@ -277,7 +308,7 @@ static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlst
     }
     struct sl_buf packet = SL_BUF_INIT;
     int rc = sl_packet_vbuild_err(&packet, s->next_seq, code, sqlstate, fmt, args);
-    write_client(s, &packet, rc);
+    answer(s, &packet, rc);
 }
 
 void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
@@ -296,7 +327,7 @@ void sl_session_answer_ok(struct sl_session *s)
     uint16_t status = (uint16_t)((s->trx.autocommit ? SL_STATUS_AUTOCOMMIT : 0) |
                                  (s->trx.is_open ? SL_STATUS_IN_TRANS : 0));
     int rc = sl_packet_build_ok(&packet, s->next_seq, 0, 0, status, 0, NULL);
-    write_client(s, &packet, rc);
+    answer(s, &packet, rc);
     sl_session_command_done(s);
 }
 
@@ -489,9 +520,7 @@ static size_t stream(struct sl_session *s, const uint8_t *data, size_t len)
         uint32_t payload_len = sl_packet_len(data);
         s->stream_left = payload_len;
         s->stream_more = s->is_infile ? payload_len > 0 : payload_len == SL_PACKET_MAX;
-        if (s->is_infile) {
-            s->next_seq = (uint8_t)(sl_packet_seq(data) + 1);
-        }
+        s->next_seq = (uint8_t)(sl_packet_seq(data) + 1);
         pass_on(s, data, SL_PACKET_HEADER);
         if (payload_len == 0 && s->is_infile) {
             s->is_infile = false;
@@ -524,6 +553,9 @@ static size_t commands(struct sl_session *s, const uint8_t *data, size_t len)
                 break;
             }
             n = stream(s, data + used, len - used);
+            if (s->late_answer && !s->is_streaming) {
+                send_late_answer(s);
+            }
         } else if (s->busy || s->held || sl_conn_is_full(&s->client)) {
             sl_conn_pause(&s->client);
             break;

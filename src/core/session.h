@@ -111,6 +111,7 @@ struct sl_session {
     uint32_t stream_left;         /* payload bytes of the current packet still to come */
     bool stream_more;             /* ... and another packet of the same command follows */
     struct sl_backend *stream_to; /* NULL: the rest is dropped */
+    uint8_t *late_answer; /* a packet of ours; it waits for the end of the client's command */
     struct sl_trx trx;
     struct sl_credentials credentials;
     char *client_user;   /* as the client called itself */
@@ -139,7 +140,8 @@ struct sl_session {
 /* --- for routers ------------------------------------------------------------------------------ */
 
 /* Ends the client's command with an ERR (or OK). Only while it is in progress and no byte of a
- * reply has gone out. */
+ * reply has gone out. If the client is still sending the command, the packet goes out behind the
+ * last of it, as a server's would. */
 void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
                              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void sl_session_answer_ok(struct sl_session *s);

@@ -15,7 +15,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "core/server.h"
+#include "proto/constants.h"
 #include "proto/ok.h"
+#include "proto/packet.h"
 
 /* The client was stopped while the server did not keep up; that server is lost: the client goes
  * on. */
@@ -268,6 +270,62 @@ static void test_big_execute_without_types_on_another_server(void **state)
     }
 }
 
+static void send_packet(struct world *w, struct client *c, uint8_t seq, uint8_t command,
+                        uint32_t len)
+{
+    size_t sent = 0, all = SL_PACKET_HEADER + (size_t)len;
+    uint8_t *bytes = test_malloc(all);
+    memset(bytes, ' ', all);
+    sl_put_le24(bytes, len);
+    bytes[3] = seq;
+    if (len > 0 && command != 0) {
+        bytes[4] = command;
+        memcpy(bytes + 5, "INSERT", SL_MIN(len - 1, 6));
+    }
+    for (uint64_t end = sl_clock_mono_ms() + 10000; sent < all;) {
+        assert_true(sl_clock_mono_ms() < end);
+        ssize_t n = send(c->fd, bytes + sent, all - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        assert_true(n > 0 || errno == EAGAIN);
+        sent += n > 0 ? (size_t)n : 0;
+        world_pump(w, 1);
+    }
+    test_free(bytes);
+}
+
+/* No server gets the command, so it is answered here, with the sequence number that follows its
+ * last packet, and not before that packet has come. */
+static void test_answer_in_the_middle_of_a_long_command(void **state)
+{
+    static const struct {
+        uint8_t command;
+        uint32_t last_len; /* of the third packet */
+        uint16_t code;
+    } cases[] = {{SL_COM_QUERY, 100, SL_ER_OPTION_PREVENTS_STATEMENT},
+                 {SL_COM_QUERY, 0, SL_ER_OPTION_PREVENTS_STATEMENT},
+                 {0x77, 5, SL_ER_UNKNOWN_COM}};
+    struct world w;
+    struct client c;
+    regress_up(&w, &c, "master_failure_mode=error_on_write\n");
+    world_status(&w, PRIMARY, 0);
+    for (unsigned i = 0; i < SL_ARRAY_LEN(cases); i++) {
+        uint8_t answer[512];
+        send_packet(&w, &c, 0, cases[i].command, SL_PACKET_MAX);
+        send_packet(&w, &c, 1, 0, SL_PACKET_MAX);
+        world_allocations(&w); /* the worker has been there */
+        assert_int_equal(recv(c.fd, answer, sizeof answer, MSG_DONTWAIT), -1);
+        send_packet(&w, &c, 2, 0, cases[i].last_len);
+        struct pollfd p = {c.fd, POLLIN, 0};
+        assert_int_equal(poll(&p, 1, 5000), 1);
+        assert_true(recv(c.fd, answer, sizeof answer, MSG_DONTWAIT) > 7);
+        assert_int_equal(answer[3], 3);
+        assert_int_equal(answer[4], 0xff);
+        assert_int_equal(sl_get_le16(answer + 5), cases[i].code);
+        struct answer a = client_query(&w, &c, "SELECT 1");
+        assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
+    }
+    regress_down(&w, &c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_session_execute_without_its_long_data),
         cmocka_unit_test(test_unrecoverable_history_forbids_a_connected_primary),
         cmocka_unit_test(test_big_execute_without_types_on_another_server),
+        cmocka_unit_test(test_answer_in_the_middle_of_a_long_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

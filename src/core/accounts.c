@@ -62,6 +62,7 @@ struct sl_accounts_builder {
     uint32_t account_count, account_capacity;
     struct raw_table tables[TABLE_COUNT];
     bool has_databases;
+    bool skip_name_resolve;
 };
 
 /* --- text pool -------------------------------------------------------------------------------- */
@@ -256,6 +257,11 @@ int sl_accounts_builder_add_role(struct sl_accounts_builder *b, const char *user
 int sl_accounts_builder_add_proxy(struct sl_accounts_builder *b, const char *user, const char *host)
 {
     return add_row(b, TABLE_PROXIES, user, host, "");
+}
+
+void sl_accounts_builder_set_skip_name_resolve(struct sl_accounts_builder *b)
+{
+    b->skip_name_resolve = true;
 }
 
 int sl_accounts_builder_add_database(struct sl_accounts_builder *b, const char *db)
@@ -543,6 +549,7 @@ struct sl_accounts *sl_accounts_build(struct sl_accounts_builder *b)
     a->group_count = l.group_count;
     a->database_count = b->tables[TABLE_DATABASES].count;
     a->has_databases = b->has_databases;
+    a->skip_name_resolve = b->skip_name_resolve;
     a->slot_mask = l.slot_count - 1;
     a->entries = (void *)(block + l.entries);
     a->groups = (void *)(block + l.groups);

@@ -76,6 +76,8 @@ int sl_accounts_builder_add_proxy(struct sl_accounts_builder *b, const char *use
                                   const char *host);
 /* SHOW DATABASES */
 int sl_accounts_builder_add_database(struct sl_accounts_builder *b, const char *db);
+/* @@skip_name_resolve of the server: look-ups behave as if the query had asked for it. */
+void sl_accounts_builder_set_skip_name_resolve(struct sl_accounts_builder *b);
 /* Consumes the builder; NULL when memory is out. Of two rows for the same user@host the first
  * one added counts. */
 struct sl_accounts *sl_accounts_build(struct sl_accounts_builder *b);

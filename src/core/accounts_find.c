@@ -168,11 +168,10 @@ static bool needs_resolver(const char *pattern)
            strcasecmp(pattern, "localhost") != 0;
 }
 
-static void peer_init(struct peer *p, const struct sl_account_query *q)
+static void peer_init(struct peer *p, const struct sl_account_query *q, bool skip_names)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    *p = (struct peer){
-        .name = q->host_name, .any_host = !q->match_host, .skip_names = q->skip_name_resolve};
+    *p = (struct peer){.name = q->host_name, .any_host = !q->match_host, .skip_names = skip_names};
     const struct sockaddr_storage *ss = q->client;
     if (ss->ss_family == AF_INET) {
         p->v4 = ntohl(((const struct sockaddr_in *)(const void *)ss)->sin_addr.s_addr);
@@ -193,7 +192,7 @@ static void peer_init(struct peer *p, const struct sl_account_query *q)
         struct in_addr in = {htonl(p->v4)};
         inet_ntop(AF_INET, &in, p->ip, sizeof(p->ip));
     }
-    if (p->ip[0] != '\0' && q->skip_name_resolve) {
+    if (p->ip[0] != '\0' && skip_names) {
         p->name = "";
     } else if ((p->is_v4 && p->v4 == INADDR_LOOPBACK) || strcmp(p->ip, "::1") == 0) {
         /* the server asks no resolver here: sql/hostname.cc, is_ip_loopback */
@@ -434,7 +433,7 @@ enum sl_account_verdict sl_accounts_find(const struct sl_accounts *a,
     if (!q->allow_root && sl_slice_equal(q->user, sl_slice_text("root"))) {
         return SL_ACCOUNT_ROOT_REFUSED;
     }
-    peer_init(&p, q);
+    peer_init(&p, q, q->skip_name_resolve || a->skip_name_resolve);
     enum match named = first_match(a, q->user, &p, NULL, &found);
     if (named == MATCH_NAME_MISSING) {
         return SL_ACCOUNT_NEEDS_NAME;

@@ -66,8 +66,9 @@ struct sl_accounts {
     uint32_t user_count;
     uint32_t group_count;
     uint32_t database_count;
-    uint32_t slot_mask; /* slots - 1; slots is a power of two */
-    bool has_databases; /* false: the list of databases is not known */
+    uint32_t slot_mask;     /* slots - 1; slots is a power of two */
+    bool has_databases;     /* false: the list of databases is not known */
+    bool skip_name_resolve; /* the server they are from ignores names of clients */
     struct sl_account_entry *entries;
     struct sl_account_group *groups; /* sorted by name */
     struct sl_account_db_row *dbs;

@@ -207,6 +207,19 @@ static int ask_identity(struct sl_dbc *dbc, struct sl_accounts_load_report *repo
     return rc;
 }
 
+/* The host names of its accounts mean nothing then, so they must not let anybody in here. */
+static int ask_skip_name_resolve(struct sl_dbc *dbc, struct sl_accounts_builder *b,
+                                 struct sl_err *err)
+{
+    struct sl_dbc_result *r = NULL;
+    int rc = sl_dbc_query(dbc, "SELECT @@skip_name_resolve", &r, err);
+    if (rc == 0 && r != NULL && sl_dbc_next(r) && strcmp(or_empty(sl_dbc_value(r, 0)), "1") == 0) {
+        sl_accounts_builder_set_skip_name_resolve(b);
+    }
+    sl_dbc_result_free(r);
+    return rc;
+}
+
 /* Without the privilege the list is there but short, and nothing says so; the server's own list
  * of grants does. Global privileges of an active role count too, as SHOW GRANTS prints them. */
 static int may_see_databases(struct sl_dbc *dbc, bool *ret, struct sl_err *err)
@@ -235,6 +248,9 @@ int sl_accounts_load_tables(struct sl_dbc *dbc, struct sl_accounts_builder *b,
     int rc = sl_dbc_query(dbc, "SET sql_mode = ''", NULL, err);
     if (rc == 0) {
         rc = ask_identity(dbc, report, err);
+    }
+    if (rc == 0) {
+        rc = ask_skip_name_resolve(dbc, b, err);
     }
     if (rc == 0) {
         rc = load_table(dbc, SL_GAP_GLOBAL_PRIV, b, report, err);

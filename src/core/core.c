@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/name_lookup.h"
 #include "core/session.h"
 #include "core/user_mapping.h"
 #include "net/tls.h"
@@ -410,7 +411,7 @@ void sl_core_stop(struct sl_core *c)
     for (unsigned i = 0; i < c->monitor_count; i++) {
         sl_monitor_stop(c->monitors[i]);
     }
-    sl_session_login_stop();
+    sl_name_lookup_cancel();
     for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
         sl_worker_request_stop(&c->workers[i]);
     }

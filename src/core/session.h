@@ -177,8 +177,6 @@ size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t l
 void sl_session_login_start(struct sl_session *s);
 void sl_session_login_secured(struct sl_session *s);
 void sl_session_login_clear(struct sl_session *s);
-/* No name lookup posts to a worker after this. Control thread, at shutdown. */
-void sl_session_login_stop(void);
 /* session_local.c; true = handled */
 bool sl_session_local_command(struct sl_session *s, struct sl_request *rq);
 void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq);

@@ -12,8 +12,6 @@
  * the packets. A login that fails is tried once more after the accounts were reloaded, so that a
  * freshly made account works.
  */
-#include <netdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,13 +21,13 @@
 #include "core/auth_block.h"
 #include "core/core.h"
 #include "core/login_auth.h"
+#include "core/name_lookup.h"
 #include "core/session.h"
 #include "core/session_metadata.h"
 #include "core/user_mapping.h"
 #include "proto/handshake.h"
 
 #define LOGIN_PACKET_MAX (SL_ATTRIBUTES_MAX + 16384)
-#define NAME_LOOKUPS_MAX 16 /* threads in getnameinfo() at a time */
 
 struct sl_login_state {
     struct sl_login login;
@@ -42,7 +40,7 @@ struct sl_login_state {
     bool has_reloaded;
     bool has_switched;
     bool has_name;
-    char host_name[256];
+    char host_name[SL_NAME_MAX];
     char host_text[256]; /* name or address, for messages */
     uint8_t seq;         /* of our next packet */
 };
@@ -283,8 +281,7 @@ struct wake {
     struct sl_message message;
     struct sl_worker *worker;
     uint64_t session_id;
-    struct sockaddr_storage peer;
-    char name[256];
+    struct sl_name_lookup lookup;
     bool has_name;
 };
 
@@ -308,7 +305,7 @@ static void wake_up(struct sl_message *m, struct sl_loop *loop)
         s->login->is_waiting = false;
         sl_conn_resume(&s->client);
         if (w->has_name) {
-            memcpy(s->login->host_name, w->name, sizeof w->name);
+            memcpy(s->login->host_name, w->lookup.name, sizeof w->lookup.name);
         }
         begin(s);
         sl_log_session_set(0);
@@ -329,7 +326,7 @@ static struct wake *new_wake(struct sl_session *s)
         w->message.run = wake_up;
         w->worker = s->worker;
         w->session_id = s->id;
-        w->peer = s->peer;
+        w->lookup.peer = s->peer;
     }
     return w;
 }
@@ -352,55 +349,33 @@ static bool wait_for_reload(struct sl_session *s)
     return true;
 }
 
-static atomic_uint name_lookups;
-static pthread_mutex_t lookup_lock = PTHREAD_MUTEX_INITIALIZER; /* guards lookups_are_over */
-static bool lookups_are_over;
-
-void sl_session_login_stop(void)
+static void on_name(struct sl_name_lookup *lookup)
 {
-    pthread_mutex_lock(&lookup_lock);
-    lookups_are_over = true;
-    pthread_mutex_unlock(&lookup_lock);
-}
-
-static void *look_up_name(void *arg)
-{
-    struct wake *w = arg;
+    struct wake *w = SL_CONTAINER_OF(lookup, struct wake, lookup);
     w->has_name = true;
-    if (getnameinfo((struct sockaddr *)&w->peer, sizeof w->peer, w->name, sizeof w->name, NULL, 0,
-                    NI_NAMEREQD) != 0) {
-        w->name[0] = 0;
-    }
-    atomic_fetch_sub(&name_lookups, 1);
-    pthread_mutex_lock(&lookup_lock);
-    if (lookups_are_over) {
-        sl_free(w);
-    } else {
-        post_wake(w);
-    }
-    pthread_mutex_unlock(&lookup_lock);
-    return NULL;
+    post_wake(w);
 }
 
-/* True: the login goes on when the client's name is known. A short-lived thread, since the
- * resolver blocks. */
+static void on_no_name(struct sl_name_lookup *lookup)
+{
+    sl_free(SL_CONTAINER_OF(lookup, struct wake, lookup));
+}
+
+/* True: the login goes on when the client's name is known. */
 static bool wait_for_name(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
     l->has_name = true;
     struct wake *w = new_wake(s);
-    if (!w || atomic_fetch_add(&name_lookups, 1) >= NAME_LOOKUPS_MAX) {
-        atomic_fetch_sub(&name_lookups, w ? 1 : 0);
+    if (!w) {
+        return false;
+    }
+    w->lookup.on_name = on_name;
+    w->lookup.on_cancel = on_no_name;
+    if (!sl_name_lookup_start(&w->lookup)) {
         sl_free(w);
         return false;
     }
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, look_up_name, w) != 0) {
-        atomic_fetch_sub(&name_lookups, 1);
-        sl_free(w);
-        return false;
-    }
-    pthread_detach(thread);
     l->is_waiting = true;
     sl_conn_pause(&s->client); /* nobody is known yet: nothing more of it is kept */
     return true;

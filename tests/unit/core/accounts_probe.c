@@ -75,18 +75,6 @@ static void ask_server(char *const *argv, char *const *field, char *out, size_t 
     sl_dbc_close(dbc);
 }
 
-static bool skip_name_resolve;
-
-static void ask_setting(struct sl_dbc *dbc)
-{
-    struct sl_err err = SL_ERR_INIT;
-    struct sl_dbc_result *r = NULL;
-    if (sl_dbc_query(dbc, "SELECT @@skip_name_resolve", &r, &err) == 0 && sl_dbc_next(r)) {
-        skip_name_resolve = strcmp(sl_dbc_value(r, 0), "1") == 0;
-    }
-    sl_dbc_result_free(r);
-}
-
 static void answer(const struct sl_accounts *a, char *const *argv, char *line)
 {
     char none[] = "";
@@ -107,7 +95,6 @@ static void answer(const struct sl_accounts *a, char *const *argv, char *line)
                                  .database = sl_slice_text(field[3]),
                                  .match_host = true,
                                  .allow_root = true,
-                                 .skip_name_resolve = skip_name_resolve,
                                  .client_has_tls = field[5][0] != '\0'};
     const struct sl_account *account;
     enum sl_account_verdict v = sl_accounts_find(a, &q, &account);
@@ -142,7 +129,6 @@ int main(int argc, char **argv)
         sl_accounts_builder_free(b);
         return 1;
     }
-    ask_setting(dbc);
     sl_dbc_close(dbc);
     for (unsigned i = 0; i < SL_GAP_COUNT; i++) {
         if ((report.gaps & (1u << i)) != 0) {

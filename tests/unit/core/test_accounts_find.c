@@ -285,6 +285,17 @@ static void test_options(void **state)
     assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_UNKNOWN);
     address("socket", &client);
     assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_OK);
+    a->skip_name_resolve = true; /* the server's own setting does the same */
+    q.skip_name_resolve = false;
+    assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_OK);
+    address("127.0.0.1", &client);
+    assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_UNKNOWN);
+    q.user = text("name");
+    assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_UNKNOWN);
+    address("99.9.9.9", &client);
+    assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_UNKNOWN);
+    a->skip_name_resolve = false;
+    assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_NEEDS_NAME);
 
     q.user = text("root");
     assert_int_equal(sl_accounts_find(a, &q, &account), SL_ACCOUNT_ROOT_REFUSED);

@@ -13,6 +13,7 @@
 
 struct sl_listener;
 struct sl_server;
+struct sl_service;
 struct sl_histogram;
 
 typedef void sl_admin_handler(struct sl_admin_request *rq, struct sl_admin_response *rs);
@@ -33,7 +34,9 @@ sl_admin_handler sl_admin_monitors_get, sl_admin_monitor_get, sl_admin_monitor_r
 sl_admin_handler sl_admin_sessions_get, sl_admin_session_get, sl_admin_session_relation_get,
     sl_admin_session_delete;
 /* filters.c */
-sl_admin_handler sl_admin_filters_get, sl_admin_filter_get;
+sl_admin_handler sl_admin_filters_get, sl_admin_filter_get, sl_admin_filter_relation_get;
+/* The chain of a service, in order. */
+json_t *sl_admin_filter_references(const struct sl_service *s);
 /* maxscale.c */
 sl_admin_handler sl_admin_maxscale_get, sl_admin_threads_get, sl_admin_thread_get,
     sl_admin_logs_get, sl_admin_logs_flush, sl_admin_health_get;

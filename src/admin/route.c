@@ -45,7 +45,7 @@ static const struct sl_admin_route routes[] = {
 
     {SL_ADMIN_GET, "filters", sl_admin_filters_get, 0},
     {SL_ADMIN_GET, "filters/:filter", sl_admin_filter_get, 0},
-    {SL_ADMIN_GET, "filters/:filter/relationships/services", sl_admin_filter_get, 0},
+    {SL_ADMIN_GET, "filters/:filter/relationships/services", sl_admin_filter_relation_get, 0},
 
     {SL_ADMIN_GET, "sessions", sl_admin_sessions_get, 0},
     {SL_ADMIN_GET, "sessions/:session", sl_admin_session_get, 0},

@@ -171,6 +171,7 @@ static json_t *relationships_json(const struct sl_admin_request *rq, const struc
         json_array_append_new(monitors, sl_jsonapi_reference(s->cluster, "monitors"));
     }
     sl_jsonapi_relate(rq, o, PATH, s->name, "monitors", monitors);
+    sl_jsonapi_relate(rq, o, PATH, s->name, "filters", sl_admin_filter_references(s));
     json_t *listeners = json_array();
     for (unsigned i = 0; i < rq->core->listener_count; i++) {
         if (rq->core->listeners[i]->service == s) {

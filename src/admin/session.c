@@ -114,6 +114,10 @@ static json_t *resource(const struct sl_admin_request *rq, const struct sl_sessi
     json_t *services = json_array();
     json_array_append_new(services, sl_jsonapi_reference(s->service, "services"));
     sl_jsonapi_relate(rq, relations, PATH, id, "services", services);
+    const struct sl_service *service = sl_core_service(rq->core, s->service);
+    if (service != NULL) {
+        sl_jsonapi_relate(rq, relations, PATH, id, "filters", sl_admin_filter_references(service));
+    }
     return sl_jsonapi_resource(rq, PATH, "sessions", id, o, relations);
 }
 

@@ -253,6 +253,11 @@ static void check_service(const struct checker *k, const struct sl_conf_service 
     if (s->router_table == &sl_settings_tcp) {
         check_tcp(k, s);
     }
+    if ((flags & SL_SETTINGS_NO_LOGIN) != 0 && set->filters != NULL) {
+        FAIL(k, &s->object, "filters",
+             "router '%s' forwards bytes and sees no statements: it can have no filters",
+             set->router);
+    }
     check_watched(k, s);
     if (!has_listener(k, s)) {
         WARN(k, &s->object, NULL, "no listener leads to this service");

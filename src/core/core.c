@@ -2,7 +2,7 @@
 /*
  * Building the running system from the configuration, and taking it down.
  *
- *   up    servers -> worker loops -> monitors (first tick) -> services -> listeners -> worker
+ *   up    servers -> worker loops -> monitors (first tick) -> filters -> services -> listeners -> worker
  *         threads
  *   down  worker threads (sessions end) -> listeners -> monitors -> services -> servers
  *
@@ -142,6 +142,7 @@ static int build_service(struct sl_core *c, struct sl_conf_service *conf, struct
     for (size_t k = 0; k < conf->server_count; k++) {
         s->servers[s->server_count++] = sl_core_server(c, conf->servers[k]->object.name);
     }
+    sl_filters_chain(c, conf, s);
     s->cluster = conf->cluster ? conf->cluster->object.name : NULL;
     s->worker_count = c->worker_count;
     s->counters = aligned_alloc(64, c->worker_count * sizeof *s->counters);
@@ -159,6 +160,7 @@ static int build_service(struct sl_core *c, struct sl_conf_service *conf, struct
 
 static int build_services(struct sl_core *c, struct sl_err *err)
 {
+    sl_filters_build(c);
     c->services = sl_xcalloc(c->config->service_count + 1, sizeof *c->services);
     for (size_t i = 0; i < c->config->service_count; i++) {
         int rc = build_service(c, &c->config->services[i], err);
@@ -177,6 +179,7 @@ static void free_service(struct sl_service *s)
     }
     free(s->counters);
     sl_free(s->servers);
+    sl_free(s->filters);
     sl_free(s);
 }
 
@@ -446,6 +449,7 @@ void sl_core_stop(struct sl_core *c)
     sl_free(c->listeners);
     sl_free(c->monitors);
     sl_free(c->services);
+    sl_free(c->filters);
     sl_free(c->workers);
     sl_free(c->servers);
     sl_config_free(c->config);
@@ -502,6 +506,16 @@ struct sl_server *sl_core_server(const struct sl_core *core, const char *name)
     for (unsigned i = 0; i < core->server_count; i++) {
         if (strcmp(core->servers[i]->name, name) == 0) {
             return core->servers[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_filter *sl_core_filter(const struct sl_core *core, const char *name)
+{
+    for (unsigned i = 0; i < core->filter_count; i++) {
+        if (strcmp(core->filters[i].name, name) == 0) {
+            return &core->filters[i];
         }
     }
     return NULL;

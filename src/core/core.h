@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "conf/config.h"
+#include "core/filter.h"
 #include "core/monitor.h"
 #include "core/server.h"
 #include "core/service.h"
@@ -22,6 +23,8 @@ struct sl_core {
     const struct sl_module *const *modules; /* NULL-terminated; static */
     struct sl_server **servers;
     unsigned server_count;
+    struct sl_filter *filters;
+    unsigned filter_count;
     struct sl_service **services;
     unsigned service_count;
     struct sl_listener **listeners;
@@ -60,6 +63,7 @@ void sl_core_server_suspect(struct sl_core *core, struct sl_server *server);
 const struct sl_module *sl_core_module(const struct sl_core *core, enum sl_module_kind kind,
                                        const char *name);
 struct sl_server *sl_core_server(const struct sl_core *core, const char *name);
+struct sl_filter *sl_core_filter(const struct sl_core *core, const char *name);
 struct sl_service *sl_core_service(const struct sl_core *core, const char *name);
 struct sl_listener *sl_core_listener(const struct sl_core *core, const char *name);
 struct sl_monitor *sl_core_monitor(const struct sl_core *core, const char *name);

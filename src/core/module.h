@@ -79,6 +79,15 @@ struct sl_router_ops {
     size_t (*memory)(const struct sl_session *s, uint64_t *ret_history_length);
 };
 
+/* A filter; see core/filter.h. On the session's worker. */
+struct sl_filter_ops {
+    /* A command of the client on its way to the router. `*state`: this filter's pointer in this
+     * session, NULL at first. */
+    void (*on_request)(struct sl_session *s, void **state, const struct sl_request *rq);
+    /* The end of a state that is not NULL. */
+    void (*session_close)(void *state);
+};
+
 struct sl_monitor_ops {
     int (*instance_new)(struct sl_monitor *m, void **ret_instance, struct sl_err *err);
     void (*instance_free)(void *instance);
@@ -101,7 +110,7 @@ struct sl_module {
     const char *description;
     const char *maturity; /* "GA", "Beta" */
     const struct sl_settings *settings;
-    const void *ops; /* struct sl_router_ops or struct sl_monitor_ops */
+    const void *ops; /* struct sl_router_ops, sl_filter_ops or sl_monitor_ops */
 };
 
 #endif

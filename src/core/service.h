@@ -18,6 +18,7 @@
 #include "net/listener.h"
 
 struct sl_core;
+struct sl_filter;
 struct sl_tls_context;
 struct sl_user_mapping;
 struct gate;
@@ -59,6 +60,8 @@ struct sl_service {
     void *router_settings;               /* deep copy; the router's struct */
     struct sl_server **servers;          /* borrowed, configuration order */
     unsigned server_count;
+    struct sl_filter **filters; /* the chain, first to last; borrowed */
+    unsigned filter_count;
     char *cluster;                        /* name of the monitor given as cluster=, or NULL */
     struct sl_account_manager *accounts;  /* NULL for routers without a login (tcp) */
     struct sl_service_counters *counters; /* [worker_count] */

@@ -118,6 +118,7 @@ static void free_session(struct sl_session *s)
         /* not before: the router may be on the stack while its session closes */
         s->ops->session_close(s);
     }
+    sl_filters_close(s);
     sl_session_login_clear(s);
     clear_credentials(&s->credentials);
     sl_free(s->client_user);
@@ -448,9 +449,13 @@ static void route(struct sl_session *s, struct sl_request *rq)
         return;
     }
     sl_count(&sl_session_counters(s)->routed_packets, 1);
+    if (s->filters && !s->is_filtered) {
+        sl_filters_run(s, rq);
+    }
     s->is_routing = true;
     s->ops->on_request(s, rq);
     s->is_routing = false;
+    s->is_filtered = s->held || s->wants_whole;
 }
 
 /* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or

@@ -37,6 +37,7 @@
 #include "core/worker.h"
 #include "net/conn.h"
 #include "net/proxy_header.h"
+#include "sql/hint.h"
 #include "sql/trx.h"
 
 struct sl_login_state;
@@ -94,6 +95,8 @@ struct sl_session {
     bool is_routing; /* inside ops->on_request: the client waits for an answer */
     /* the router needs all of the command's packet before it can route it */
     bool wants_whole;
+    /* the filters have seen the command in the client's input: it comes again */
+    bool is_filtered;
     bool allows_infile;    /* the command in progress may ask for a local file */
     uint8_t command;       /* in progress or last */
     uint8_t next_seq;      /* sequence number of our next packet to the client */
@@ -133,6 +136,8 @@ struct sl_session {
     uint32_t max_allowed_packet; /* of the servers; 0 = unknown */
     /* the router's: put into the PREPARE-OK of the command in progress; 0 = as the server says */
     uint32_t prepare_id;
+    struct sl_hint hint; /* of the command in progress, from a filter; zero: none */
+    void **filters;      /* [service->filter_count]: each filter's own; NULL without filters */
     unsigned backend_count;
     struct sl_backend *backends[]; /* [service->server_count], NULL = not connected */
 };

@@ -202,6 +202,7 @@ static void close_backends(struct sl_session *s)
             sl_backend_close(s->backends[i]);
         }
     }
+    sl_filters_close(s);
     sl_trx_init(&s->trx, true);
     s->sql_mode_bits =
         (uint8_t)((s->sql_mode_bits & SL_SQL_IGNORE_SPACE) |
@@ -250,7 +251,7 @@ static void accept_login(struct sl_session *s)
     if (was_change_user) {
         close_backends(s);
     }
-    if (!set_credentials(s)) {
+    if (!set_credentials(s) || sl_filters_open(s) < 0) {
         sl_session_close(s, "out of memory");
         return;
     }

@@ -4,11 +4,13 @@
 
 #include <string.h>
 
+#include "filter/filters.h"
 #include "monitor/monitors.h"
 #include "router/routers.h"
 
 const struct sl_module *const sl_daemon_modules[] = {
-    &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_tcp, &sl_module_galeramon, NULL,
+    &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_tcp,
+    &sl_module_galeramon,      &sl_module_hintfilter,    NULL,
 };
 
 static const struct sl_settings *find(void *arg, enum sl_conf_kind kind, const char *name,

@@ -48,6 +48,10 @@ static const struct {
     [RWS_RULE_LOCKED_SERIALIZABLE] = {RWS_TARGET_PRIMARY, "locked: isolation level SERIALIZABLE"},
     [RWS_RULE_LOCKED_STATE] = {RWS_TARGET_PRIMARY,
                                "locked: only the primary has all of the session's state"},
+    [RWS_RULE_HINT_MASTER] = {RWS_TARGET_PRIMARY, "hint: route to master"},
+    [RWS_RULE_HINT_SLAVE] = {RWS_TARGET_REPLICA, "hint: route to slave"},
+    [RWS_RULE_HINT_LAST] = {RWS_TARGET_LAST, "hint: route to last"},
+    [RWS_RULE_HINT_SERVER] = {RWS_TARGET_HINTED, "hint: route to server"},
 };
 _Static_assert(SL_ARRAY_LEN(rules) == RWS_RULE_COUNT, "a text for each rule");
 

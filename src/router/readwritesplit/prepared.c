@@ -54,6 +54,7 @@ uint32_t rws_stmt_open(struct rws *r, const struct sl_sql_info *info)
                             .is_multi = info->is_multi,
                             .in_use = true,
                             .generation = ++r->stmt_generation,
+                            .hint = r->session->hint,
                             .cursor = RWS_NONE,
                             .long_data = RWS_NONE};
     return slot + 1;

@@ -136,6 +136,8 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     }
     if (!s->trx.is_open) {
         r->trx_server = RWS_NONE;
+    } else if (r->sends_once && r->trx_server == RWS_NONE) {
+        r->trx_server = (int)b->position; /* BEGIN hidden in what a hint sent there */
     }
     if (!s->trx.next_is_set && r->next_trx) {
         sl_free(r->next_trx);

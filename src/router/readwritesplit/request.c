@@ -310,7 +310,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
 {
     struct sl_session *s = r->session;
     struct sl_backend *b = s->backends[position];
-    bool is_write = target == RWS_TARGET_PRIMARY;
+    bool is_write = target == RWS_TARGET_PRIMARY || r->sends_once;
     if (has_lost_long_data(r, rq, p, position)) {
         p->stmt->long_data =
             rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
@@ -746,6 +746,8 @@ static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *
         route_all(r, rq, p, is_saved);
     } else if (target == RWS_TARGET_PRIMARY) {
         route_primary(r, rq, p, is_saved);
+    } else if (target == RWS_TARGET_HINTED) {
+        send_one(r, rq, p, RWS_TARGET_REPLICA, r->hint.server, is_saved);
     } else if (target == RWS_TARGET_TRX) {
         route_transaction(r, rq, p, target, is_saved);
     } else {
@@ -783,9 +785,10 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         r->rule = RWS_RULE_TOO_LONG;
         r->locks |= RWS_LOCK_STATE;
     }
+    const enum rws_rule rule = r->rule;
     do { /* each time round excludes one more server */
         r->is_passed_over = false;
-        dispatch(r, rq, &p, target, is_saved);
+        dispatch(r, rq, &p, rws_hint_apply(r, p.stmt, rule, target), is_saved);
     } while (s->step == SL_SESSION_READY && r->is_passed_over);
     if (!is_saved && !s->busy) {
         s->trx = p.before; /* held, or answered without a server: nothing has begun */

@@ -5,6 +5,7 @@
  *
  *   decide.c    pure: what class of target does a statement need? (table D of
  *               docs/internals/readwritesplit.md)
+ *   hints.c     a hint in a comment changes the target
  *   select.c    which server of that class, among those connected and connectable
  *   request.c   a command arrives: decide, select, send, or hold it until a connection is there
  *   prepared.c  prepared statements: our ids, each server's ids, parameter types
@@ -42,8 +43,9 @@ enum rws_target {
     RWS_TARGET_REPLICA,
     RWS_TARGET_ALL,
     RWS_TARGET_LAST,
-    RWS_TARGET_TRX,  /* the server of the open READ ONLY transaction */
-    RWS_TARGET_FIXED /* one certain server: cursor, long data */
+    RWS_TARGET_TRX,   /* the server of the open READ ONLY transaction */
+    RWS_TARGET_FIXED, /* one certain server: cursor, long data */
+    RWS_TARGET_HINTED /* the server that a hint names */
 };
 
 /* Why a statement goes where it goes. Each has one target; the texts are in decide.c. */
@@ -82,6 +84,11 @@ enum rws_rule {
     RWS_RULE_LOCKED_CALL,
     RWS_RULE_LOCKED_SERIALIZABLE,
     RWS_RULE_LOCKED_STATE,
+    /* of rws_hint_apply() */
+    RWS_RULE_HINT_MASTER,
+    RWS_RULE_HINT_SLAVE,
+    RWS_RULE_HINT_LAST,
+    RWS_RULE_HINT_SERVER,
     RWS_RULE_COUNT
 };
 
@@ -93,8 +100,9 @@ struct rws_stmt {
     bool in_use;
     uint16_t generation;
     uint16_t params;
-    int16_t cursor;    /* position that holds the open cursor, or RWS_NONE */
-    int16_t long_data; /* position that got SEND_LONG_DATA, or RWS_NONE */
+    int16_t cursor;      /* position that holds the open cursor, or RWS_NONE */
+    int16_t long_data;   /* position that got SEND_LONG_DATA, or RWS_NONE */
+    struct sl_hint hint; /* in force at the PREPARE */
     struct sl_param_types types;
 };
 
@@ -128,6 +136,8 @@ struct rws {
     uint8_t op;
     uint8_t target;      /* enum rws_target */
     uint8_t rule;        /* enum rws_rule */
+    bool sends_once;     /* a hint sends it to a replica, and it is no plain read */
+    struct sl_hint hint; /* that counts for it */
     int position;        /* that answers the client, RWS_NONE if none yet */
     uint32_t history_id; /* of a session command, 0 otherwise */
     uint32_t slot;       /* of a PREPARE/EXECUTE, slot + 1, 0 otherwise */
@@ -166,6 +176,13 @@ enum rws_target rws_rule_target(enum rws_rule rule);
 const char *rws_rule_text(enum rws_rule rule); /* for the session inspector; static */
 /* Must a session command with these bits be replayed on new connections? */
 bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi);
+
+/* --- hints.c ---------------------------------------------------------------------------------- */
+
+/* What the hint of a command makes of its rule and target; sets rule, sends_once and hint. `stmt`
+ * may be NULL. */
+enum rws_target rws_hint_apply(struct rws *r, const struct rws_stmt *stmt, enum rws_rule rule,
+                               enum rws_target target);
 
 /* --- select.c --------------------------------------------------------------------------------- */
 

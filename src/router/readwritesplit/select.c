@@ -56,8 +56,9 @@ int rws_select_primary(const struct rws *r)
 
 static bool is_lag_ok(const struct rws *r, int position, uint32_t status)
 {
-    int64_t limit_s = r->cfg->max_replication_lag / 1000;
-    if (limit_s <= 0 || sl_status_is_master(status)) {
+    int64_t limit_s = r->hint.has_lag ? r->hint.lag_s : r->cfg->max_replication_lag / 1000;
+    bool has_limit = limit_s > 0 || r->hint.has_lag;
+    if (!has_limit || sl_status_is_master(status)) {
         return true;
     }
     int64_t lag = atomic_load_explicit(&server_at(r, position)->lag_s, memory_order_relaxed);

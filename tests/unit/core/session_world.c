@@ -18,12 +18,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proto/handshake.h"
+#include "filter/filters.h"
 #include "router/routers.h"
 
 #define WAIT_MS 5000
 
-static const struct sl_module *const modules[] = {&sl_module_readwritesplit,
-                                                  &sl_module_readconnroute, NULL};
+static const struct sl_module *const modules[] = {
+    &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_hintfilter, NULL};
 
 static const struct sl_settings *find_module(void *arg, enum sl_conf_kind kind, const char *name,
                                              bool *ret_exists)

@@ -24,6 +24,13 @@ int64_t sl_clock_wall_s(void)
     return (int64_t)time(NULL);
 }
 
+int64_t sl_clock_wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Day and month names are spelled out because strftime(3) would follow the locale. RFC 9110 5.6.7
  * asks for exactly these. */
 void sl_clock_format_rfc1123(int64_t wall_s, char *out, size_t size)

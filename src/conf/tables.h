@@ -223,6 +223,7 @@ struct sl_global_settings {
     int64_t sql_mode; /* enum sl_conf_sql_mode */
     /* logs */
     int64_t retain_last_statements;
+    int64_t query_digests;
     int64_t dump_last_statements;
     int64_t session_trace;
     char *session_trace_match;

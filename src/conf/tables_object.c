@@ -134,7 +134,7 @@ static const struct sl_setting service_rows[] = {
         "-1s", "Lend connections of sessions idle for that long; negative: never."),
     ROW(multiplex_timeout, DURATION, RT | FUTURE | SECONDS, "60s",
         "Longest wait for a lent connection."),
-    RANGE(retain_last_statements, INT, RT | FUTURE, "-1", -1, NUMBER_MAX,
+    RANGE(retain_last_statements, INT, RT, "-1", -1, NUMBER_MAX,
           "Statements kept per session; -1: as the global setting."),
     ROW(session_trace, BOOL, RT | FUTURE, "false", "Keep a log per session."),
     CHOICE(rank, ENUM, RT | FUTURE, "primary", sl_choices_rank,

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "core/recorder.h"
 #include "core/kill.h"
 #include "core/session.h"
 #include "net/proxy_header.h"
@@ -143,6 +144,9 @@ static void detach(struct sl_backend *b)
             sl_conn_resume(&s->client); /* the rest of what it was sending us is dropped */
         }
     }
+    if (s->recorder) {
+        sl_recorder_lost(b);
+    }
     uncount(b);
     set_step(b, SL_BACKEND_CLOSED);
 }
@@ -268,6 +272,9 @@ int sl_backend_send(struct sl_backend *b, const void *packet, size_t len, enum s
     }
     if (purpose == SL_PURPOSE_CLIENT) {
         begin_client_command(b, has_reply);
+    }
+    if (b->session->recorder) {
+        sl_recorder_sent(b, purpose, has_reply);
     }
     return SL_OK;
 }

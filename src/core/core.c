@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/name_lookup.h"
+#include "core/recorder.h"
 #include "core/session.h"
 #include "core/user_mapping.h"
 #include "net/tls.h"
@@ -135,6 +136,7 @@ static int build_service(struct sl_core *c, struct sl_conf_service *conf, struct
     s->name = conf->object.name;
     s->source_file = (char *)conf->object.file;
     s->settings = conf->settings;
+    atomic_store(&s->retain_last_statements, conf->settings.retain_last_statements);
     s->router = sl_core_module(c, SL_MODULE_ROUTER, conf->settings.router);
     s->ops = s->router->ops;
     s->router_settings = conf->router_settings;
@@ -168,6 +170,7 @@ static int build_services(struct sl_core *c, struct sl_err *err)
             return sl_err_wrap(err, "service '%s'", c->config->services[i].object.name);
         }
     }
+    sl_recorder_configure(c);
     return SL_OK;
 }
 
@@ -389,6 +392,9 @@ int sl_core_start(struct sl_config *config, const struct sl_module *const *modul
     c->started_s = sl_clock_wall_s();
     c->started_ms = sl_clock_mono_ms();
     c->worker_count = worker_count(&config->global);
+    atomic_store(&c->retain_last_statements, config->global.retain_last_statements);
+    atomic_store(&c->dump_last_statements, config->global.dump_last_statements);
+    atomic_store(&c->query_digests, (uint32_t)config->global.query_digests);
     atomic_store(&c->next_session_id, 1);
     int rc = resolve_local_address(c, err);
     rc = rc < 0 ? rc : build_servers(c, err);

@@ -41,6 +41,10 @@ struct sl_core {
     int64_t started_s;   /* wall clock */
     uint64_t started_ms; /* monotonic */
     _Atomic bool is_stopping;
+    /* settings in force that may change while running; see core/recorder.h */
+    _Atomic int64_t retain_last_statements;
+    _Atomic int64_t dump_last_statements; /* enum sl_conf_dump */
+    _Atomic uint32_t query_digests;       /* rows per worker, 0 = off */
 };
 
 /* Builds everything and starts monitors, account loaders, workers and listeners. Takes ownership

@@ -1,58 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking at sessions from outside their workers. The collector is reference counted by hand: one
- * reference per worker message and one of the caller, since a caller that gives up must not free
- * what a slow worker still fills.
+ * Looking at sessions from outside their workers: each worker fills one part of the answer
+ * (core/ask.h), the asker puts the parts together.
  */
 #include "core/inspect.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "core/ask.h"
 #include "core/core.h"
+#include "core/recorder.h"
 #include "core/session.h"
 #include "proto/handshake.h"
 
-#define WAIT_S 2
-
+/* A worker's part of the answer. */
 struct part {
-    struct sl_message message;
-    struct collector *collector;
-    struct sl_worker *worker;
     struct sl_session_info *list;
     unsigned count;
 };
-
-struct collector {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    unsigned refs;
-    unsigned waiting;
-    uint64_t only_id;
-    bool kill;
-    unsigned killed;
-    unsigned part_count;
-    struct part parts[];
-};
-
-static void unref(struct collector *c)
-{
-    pthread_mutex_lock(&c->lock);
-    bool is_last = --c->refs == 0;
-    pthread_mutex_unlock(&c->lock);
-    if (!is_last) {
-        return;
-    }
-    for (unsigned i = 0; i < c->part_count; i++) {
-        sl_inspect_free(c->parts[i].list, c->parts[i].count);
-    }
-    pthread_cond_destroy(&c->done);
-    pthread_mutex_destroy(&c->lock);
-    sl_free(c);
-}
 
 static void fill_connections(const struct sl_session *s, struct sl_session_info *info)
 {
@@ -67,8 +34,15 @@ static void fill_connections(const struct sl_session *s, struct sl_session_info 
         snprintf(ci->state, sizeof ci->state, "%s", sl_backend_step_text(b->step));
         ci->thread_id = b->thread_id;
         ci->pending = b->queue_count;
-        info->memory_bytes +=
-            sizeof *b + b->conn.in.cap + b->conn.out.cap + b->stmt_capacity * sizeof *b->stmts;
+        ci->idle_ms = sl_loop_now_ms(s->worker->loop) - b->last_used_ms;
+        ci->is_primary = sl_status_is_master(sl_server_status(b->server));
+        ci->read_bytes = b->conn.in.cap;
+        ci->write_bytes = b->conn.out.cap;
+        ci->memory_bytes =
+            sizeof *b + ci->read_bytes + ci->write_bytes + b->stmt_capacity * sizeof *b->stmts;
+        const char *cipher = sl_conn_tls_cipher(&b->conn);
+        snprintf(ci->tls_cipher, sizeof ci->tls_cipher, "%s", cipher ? cipher : "");
+        info->memory_backends += ci->memory_bytes;
     }
 }
 
@@ -87,6 +61,75 @@ static void fill_attributes(const struct sl_session *s, struct sl_session_info *
     }
 }
 
+static void fill_statement(const struct sl_session *s, const struct sl_trace_entry *e,
+                           struct sl_statement_info *info)
+{
+    info->number = e->number;
+    info->received_ms = e->received_ms;
+    info->duration_us =
+        e->is_complete ? e->duration_us : sl_loop_now_us(s->worker->loop) - e->begun_us;
+    info->rows = e->rows;
+    info->error_code = e->error_code;
+    info->command = e->command;
+    info->is_complete = e->is_complete;
+    info->is_cut = e->full_len > e->text_len;
+    info->text = sl_strndup(e->text ? e->text : "", e->text_len);
+    if (e->has_route) {
+        struct sl_route_text text = s->ops->route_text(e->route.rule);
+        bool names_server = e->route.position >= 0;
+        snprintf(info->target, sizeof info->target, "%s", text.target);
+        snprintf(info->rule, sizeof info->rule, "%s%s%s", text.rule, names_server ? " on " : "",
+                 names_server ? s->service->servers[e->route.position]->name : "");
+    }
+    info->reply_count = e->reply_count;
+    info->more_replies = e->more_replies;
+    for (unsigned i = 0; i < e->reply_count; i++) {
+        snprintf(info->replies[i].server, sizeof info->replies[i].server, "%s",
+                 s->service->servers[e->replies[i].position]->name);
+        info->replies[i].duration_us = e->replies[i].duration_us;
+        info->replies[i].state = e->replies[i].state;
+    }
+}
+
+static void fill_statements(const struct sl_session *s, struct sl_session_info *info)
+{
+    const struct sl_trace *t = &s->recorder->trace;
+    info->memory_statements = sizeof *s->recorder + sl_trace_memory(t);
+    info->statements = t->count > 0 ? sl_calloc(t->count, sizeof *info->statements) : NULL;
+    for (unsigned i = 0; info->statements && i < t->count; i++) {
+        fill_statement(s, sl_trace_at(t, i), &info->statements[info->statement_count++]);
+    }
+}
+
+#define KEPT_MAX 1000 /* statements shown of what a router keeps */
+
+struct kept_list {
+    const struct sl_session *session;
+    struct sl_session_info *info;
+};
+
+static void add_kept(void *arg, const struct sl_kept_statement *kept)
+{
+    struct kept_list *k = arg;
+    struct sl_session_info *info = k->info;
+    char buf[SL_TRACE_TEXT_MAX];
+    if (info->kept_count == KEPT_MAX) {
+        return;
+    }
+    struct sl_kept_info *list = sl_realloc(info->kept, (info->kept_count + 1) * sizeof *info->kept);
+    if (!list) {
+        return;
+    }
+    struct sl_slice text = sl_recorder_shown(k->session, kept->text, buf, sizeof buf);
+    info->kept = list;
+    list[info->kept_count++] = (struct sl_kept_info){
+        .id = kept->id,
+        .command = kept->command,
+        .result = kept->result,
+        .text = sl_strndup((const char *)text.data, SL_MIN(text.len, sizeof buf)),
+    };
+}
+
 static const char *state_text(const struct sl_session *s)
 {
     switch ((enum sl_session_step)s->step) {
@@ -99,7 +142,7 @@ static const char *state_text(const struct sl_session *s)
     }
 }
 
-static void fill(const struct sl_session *s, struct sl_session_info *info)
+static void fill(const struct sl_session *s, struct sl_session_info *info, bool is_only)
 {
     uint64_t now = sl_loop_now_ms(s->worker->loop);
     info->id = s->id;
@@ -117,131 +160,131 @@ static void fill(const struct sl_session *s, struct sl_session_info *info)
     info->trx_read_only = s->trx.is_read_only;
     info->autocommit = s->trx.autocommit;
     info->io_activity = s->bytes_moved;
-    info->memory_bytes = sizeof *s + s->attributes_len + s->client.in.cap + s->client.out.cap;
-    if (s->ops->memory) {
-        info->memory_bytes += s->ops->memory(s, &info->history_length);
+    info->thread = s->worker->index;
+    info->is_busy = s->busy || s->held;
+    info->is_waiting = s->held;
+    snprintf(info->isolation, sizeof info->isolation, "%s",
+             s->trx.is_serializable ? "SERIALIZABLE" : "");
+    info->memory_client = s->client.in.cap + s->client.out.cap;
+    if (s->ops->memory && s->router) {
+        info->memory_router = s->ops->memory(s, &info->history_length);
+    }
+    if (s->recorder) {
+        fill_statements(s, info);
+    }
+    if (is_only && s->ops->each_kept && s->router) {
+        s->ops->each_kept(s, add_kept, &(struct kept_list){s, info});
     }
     const char *why = s->ops->why_primary ? s->ops->why_primary(s) : NULL;
     snprintf(info->why_primary, sizeof info->why_primary, "%s", why ? why : "");
     fill_connections(s, info);
     fill_attributes(s, info);
+    info->memory_bytes = sizeof *s + s->attributes_len + info->memory_client +
+                         info->memory_backends + info->memory_router + info->memory_statements;
 }
 
-static bool is_wanted(const struct sl_session *s, const struct collector *c)
+static bool is_wanted(const struct sl_session *s, uint64_t only_id)
 {
-    return s->listener && (c->only_id == 0 || s->id == c->only_id);
+    return s->listener && (only_id == 0 || s->id == only_id);
 }
 
-static void collect(struct sl_message *m, struct sl_loop *loop)
+static void answer_list(struct sl_worker *w, void *part, uint64_t only_id)
 {
-    struct part *p = SL_CONTAINER_OF(m, struct part, message);
-    struct collector *c = p->collector;
-    struct sl_worker *w = p->worker;
-    unsigned killed = 0;
+    struct part *p = part;
     unsigned room = atomic_load(&w->session_count);
-    p->list = c->kill ? NULL : sl_calloc(room, sizeof *p->list);
+    p->list = sl_calloc(room + 1, sizeof *p->list);
     SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
-        if (!is_wanted(s, c)) {
-            continue;
-        }
-        if (c->kill) {
-            s->is_killed = true;
-            sl_session_close(s, "killed through the admin interface");
-            killed++;
-        } else if (p->list && p->count < room) {
-            fill(s, &p->list[p->count++]);
+        if (is_wanted(s, only_id) && p->list && p->count < room) {
+            fill(s, &p->list[p->count++], only_id != 0);
         }
     }
-    pthread_mutex_lock(&c->lock);
-    c->killed += killed;
-    if (--c->waiting == 0) {
-        pthread_cond_signal(&c->done);
-    }
-    pthread_mutex_unlock(&c->lock);
-    unref(c);
 }
 
-/* Sends the messages and waits. The caller unrefs. NULL: a worker did not answer. */
-static struct collector *run(struct sl_core *core, uint64_t only_id, bool kill, int *ret_rc)
+static void clear_list(void *part)
 {
-    struct collector *c = sl_xcalloc(1, sizeof *c + core->worker_count * sizeof c->parts[0]);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->done, &attr);
-    pthread_condattr_destroy(&attr);
-    c->only_id = only_id;
-    c->kill = kill;
-    c->part_count = c->waiting = core->worker_count;
-    c->refs = core->worker_count + 1;
-    for (unsigned i = 0; i < core->worker_count; i++) {
-        c->parts[i].message.run = collect;
-        c->parts[i].collector = c;
-        c->parts[i].worker = &core->workers[i];
+    struct part *p = part;
+    sl_inspect_free(p->list, p->count);
+}
+
+static void answer_kill(struct sl_worker *w, void *part, uint64_t id)
+{
+    struct part *p = part;
+    SL_LIST_FOR_EACH (node, &w->sessions) {
+        struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
+        if (is_wanted(s, id)) {
+            s->is_killed = true;
+            sl_session_close(s, "killed through the admin interface");
+            p->count++;
+        }
     }
-    for (unsigned i = 0; i < core->worker_count; i++) {
-        sl_loop_post(core->workers[i].loop, &c->parts[i].message);
-    }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_S;
-    int rc = 0;
-    pthread_mutex_lock(&c->lock);
-    while (c->waiting > 0 && rc == 0) {
-        rc = pthread_cond_timedwait(&c->done, &c->lock, &until);
-    }
-    *ret_rc = c->waiting > 0 ? SL_ETIMEOUT : SL_OK;
-    pthread_mutex_unlock(&c->lock);
-    return c;
 }
 
 int sl_inspect_sessions(struct sl_core *core, uint64_t only_id, struct sl_session_info **ret,
                         unsigned *ret_count)
 {
+    static const struct sl_question question = {answer_list, clear_list, sizeof(struct part)};
+    struct sl_answers *answers;
     *ret = NULL;
     *ret_count = 0;
-    int rc;
-    struct collector *c = run(core, only_id, false, &rc);
-    if (rc == SL_OK) {
-        unsigned total = 0;
-        for (unsigned i = 0; i < c->part_count; i++) {
-            total += c->parts[i].count;
-        }
-        *ret = sl_xcalloc(total + 1, sizeof **ret);
-        for (unsigned i = 0; i < c->part_count; i++) {
-            struct part *p = &c->parts[i];
-            if (p->count > 0) {
-                memcpy(*ret + *ret_count, p->list, p->count * sizeof *p->list);
-            }
-            *ret_count += p->count;
-            p->count = 0; /* what the entries own has moved */
-        }
+    int rc = sl_ask(core, &question, only_id, &answers);
+    if (rc < 0) {
+        return rc;
     }
-    unref(c);
-    return rc;
+    unsigned total = 0;
+    for (unsigned i = 0; i < core->worker_count; i++) {
+        total += ((struct part *)sl_answers_part(answers, i))->count;
+    }
+    *ret = sl_xcalloc(total + 1, sizeof **ret);
+    for (unsigned i = 0; i < core->worker_count; i++) {
+        struct part *p = sl_answers_part(answers, i);
+        if (p->count > 0) {
+            memcpy(*ret + *ret_count, p->list, p->count * sizeof *p->list);
+        }
+        *ret_count += p->count;
+        p->count = 0; /* what the entries own has moved */
+    }
+    sl_answers_free(answers);
+    return SL_OK;
+}
+
+static void free_info(struct sl_session_info *info)
+{
+    sl_free(info->connections);
+    for (unsigned k = 0; k < info->attribute_count; k++) {
+        sl_free(info->attributes[k]);
+    }
+    sl_free(info->attributes);
+    for (unsigned k = 0; k < info->statement_count; k++) {
+        sl_free(info->statements[k].text);
+    }
+    sl_free(info->statements);
+    for (unsigned k = 0; k < info->kept_count; k++) {
+        sl_free(info->kept[k].text);
+    }
+    sl_free(info->kept);
 }
 
 void sl_inspect_free(struct sl_session_info *list, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        sl_free(list[i].connections);
-        for (unsigned k = 0; k < list[i].attribute_count; k++) {
-            sl_free(list[i].attributes[k]);
-        }
-        sl_free(list[i].attributes);
+        free_info(&list[i]);
     }
     sl_free(list);
 }
 
 int sl_inspect_kill(struct sl_core *core, uint64_t id)
 {
-    int rc;
-    struct collector *c = run(core, id, true, &rc);
-    if (rc == SL_OK && c->killed == 0) {
-        rc = SL_ENOENT;
+    static const struct sl_question question = {answer_kill, NULL, sizeof(struct part)};
+    struct sl_answers *answers;
+    int rc = sl_ask(core, &question, id, &answers);
+    if (rc < 0) {
+        return rc;
     }
-    unref(c);
-    return rc;
+    unsigned killed = 0;
+    for (unsigned i = 0; i < core->worker_count; i++) {
+        killed += ((struct part *)sl_answers_part(answers, i))->count;
+    }
+    sl_answers_free(answers);
+    return killed > 0 ? SL_OK : SL_ENOENT;
 }

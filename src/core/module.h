@@ -13,7 +13,9 @@
 
 #include "base/error.h"
 #include "conf/settings.h"
+#include "base/slice.h"
 #include "core/diag.h"
+#include "core/trace.h"
 
 struct sl_service;
 struct sl_session;
@@ -22,6 +24,7 @@ struct sl_request;
 struct sl_reply;
 struct sl_worker;
 struct sl_monitor;
+struct sl_sql_info;
 
 enum sl_module_kind {
     SL_MODULE_ROUTER,
@@ -29,6 +32,21 @@ enum sl_module_kind {
     SL_MODULE_FILTER,
     SL_MODULE_AUTH
 };
+
+/* What a rule of a router means, in words; static. */
+struct sl_route_text {
+    const char *target; /* "primary", "replica", "all servers", ... */
+    const char *rule;
+};
+
+/* A statement that a router keeps for its session. */
+struct sl_kept_statement {
+    uint32_t id; /* of a prepared statement, as the client knows it; 0: a session command */
+    uint8_t command;
+    uint8_t result; /* enum sl_history_result */
+    struct sl_slice text;
+};
+typedef void sl_router_on_kept(void *arg, const struct sl_kept_statement *kept);
 
 /* A router of statements. Session callbacks run on the session's worker. */
 struct sl_router_ops {
@@ -77,6 +95,17 @@ struct sl_router_ops {
      * inspector. May be NULL. */
     const char *(*why_primary)(const struct sl_session *s);
     size_t (*memory)(const struct sl_session *s, uint64_t *ret_history_length);
+    /* How it chose for the command in progress, and what such a rule means (any thread). Both or
+     * none. */
+    void (*route)(const struct sl_session *s, struct sl_route *ret);
+    struct sl_route_text (*route_text)(uint8_t rule);
+    /* Text of a prepared statement by the client's id; empty if it is unknown. May be NULL. */
+    struct sl_slice (*statement_text)(const struct sl_session *s, uint32_t id);
+    /* Session commands and open prepared statements, oldest first. May be NULL. */
+    void (*each_kept)(const struct sl_session *s, sl_router_on_kept *each, void *arg);
+    /* Where a statement would go in a session that has no state yet. May be NULL. Any thread. */
+    struct sl_route_text (*explain)(const struct sl_service *service,
+                                    const struct sl_sql_info *info);
 };
 
 /* A filter; see core/filter.h. On the session's worker. */

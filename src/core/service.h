@@ -66,6 +66,9 @@ struct sl_service {
     struct sl_account_manager *accounts;  /* NULL for routers without a login (tcp) */
     struct sl_service_counters *counters; /* [worker_count] */
     unsigned worker_count;
+    /* What sessions record: see core/recorder.h. The setting in force, -1: as the global one. */
+    _Atomic uint32_t recorder_wants;
+    _Atomic int64_t retain_last_statements;
     _Atomic uint32_t connection_total; /* client sessions now, all workers: for max_connections */
     _Atomic uint32_t connection_peak;
     int64_t started_s;

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "core/auth_block.h"
 #include "core/core.h"
+#include "core/recorder.h"
 #include "proto/constants.h"
 #include "proto/handshake.h"
 #include "proto/ok.h"
@@ -120,6 +121,7 @@ static void free_session(struct sl_session *s)
     }
     sl_filters_close(s);
     sl_session_login_clear(s);
+    sl_recorder_free(s);
     clear_credentials(&s->credentials);
     sl_free(s->client_user);
     sl_free(s->db);
@@ -145,6 +147,9 @@ void sl_session_close(struct sl_session *s, const char *why)
     }
     if (why) {
         sl_log_info("Closing session of '%s': %s", s->client_user ? s->client_user : "", why);
+    }
+    if (s->recorder) {
+        sl_recorder_close(s);
     }
     bool is_ghost = s->step == SL_SESSION_GHOST;
     s->step = SL_SESSION_CLOSING;
@@ -307,6 +312,9 @@ static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlst
     if (s->step == SL_SESSION_GHOST || !sl_command_has_reply(s->command)) {
         return;
     }
+    if (s->recorder) {
+        sl_recorder_error(s, code);
+    }
     struct sl_buf packet = SL_BUF_INIT;
     int rc = sl_packet_vbuild_err(&packet, s->next_seq, code, sqlstate, fmt, args);
     answer(s, &packet, rc);
@@ -340,6 +348,10 @@ void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, 
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    if (s->recorder) {
+        sl_recorder_error(s, code);
+        s->recorder->has_failed = true;
+    }
     /* An idle client gets none: it is not waiting for a packet and would take it for the next
      * answer. */
     if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) && !s->is_mid_packet) {
@@ -357,6 +369,9 @@ void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, 
 
 void sl_session_command_done(struct sl_session *s)
 {
+    if (s->recorder) {
+        sl_recorder_end(s);
+    }
     s->busy = false;
     s->is_mid_packet = false;
     s->prepare_id = 0;
@@ -445,17 +460,22 @@ static void route(struct sl_session *s, struct sl_request *rq)
         sl_session_answer_error(s, SL_ER_MALFORMED_PACKET, NULL, "Malformed communication packet");
         return;
     }
-    if (sl_session_local_command(s, rq)) {
-        return;
+    if (sl_recorder_is_wanted(s)) {
+        sl_recorder_begin(s, rq);
     }
-    sl_count(&sl_session_counters(s)->routed_packets, 1);
-    if (s->filters && !s->is_filtered) {
-        sl_filters_run(s, rq);
+    if (!sl_session_local_command(s, rq)) {
+        sl_count(&sl_session_counters(s)->routed_packets, 1);
+        if (s->filters && !s->is_filtered) {
+            sl_filters_run(s, rq);
+        }
+        s->is_routing = true;
+        s->ops->on_request(s, rq);
+        s->is_routing = false;
+        s->is_filtered = s->held || s->wants_whole;
     }
-    s->is_routing = true;
-    s->ops->on_request(s, rq);
-    s->is_routing = false;
-    s->is_filtered = s->held || s->wants_whole;
+    if (s->recorder) {
+        sl_recorder_routed(s);
+    }
 }
 
 /* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or

@@ -41,6 +41,7 @@
 #include "sql/trx.h"
 
 struct sl_login_state;
+struct sl_recorder;
 
 /* Ids of server threads that a client was shown and that are remembered, for its KILL. */
 #define SL_SESSION_TOLD_MAX 4
@@ -125,6 +126,7 @@ struct sl_session {
     uint8_t scramble[20];
     struct sockaddr_storage peer;
     struct sl_login_state *login; /* while logging in */
+    struct sl_recorder *recorder; /* of the inspector; NULL: nothing is recorded */
     int64_t connected_s;
     uint64_t active_ms; /* last activity of the client */
     uint64_t step_since_ms;

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "core/core.h"
 #include "core/kill.h"
+#include "core/recorder.h"
 #include "core/session.h"
 #include "proto/constants.h"
 
@@ -129,6 +130,9 @@ static void finish(struct sl_backend *b, bool was_swallowed)
     struct sl_expected e = b->queue[b->queue_head];
     b->queue_head = (uint16_t)((b->queue_head + 1) % b->queue_capacity);
     b->queue_count--;
+    if (s->recorder) {
+        sl_recorder_replied(b, e.purpose, was_swallowed);
+    }
     if (e.purpose == SL_PURPOSE_INIT) {
         finish_init(b);
     } else if (e.purpose == SL_PURPOSE_CLIENT) {

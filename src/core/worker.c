@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "core/auth_block.h"
 #include "core/core.h"
+#include "core/digests.h"
 #include "core/session.h"
 
 #define SWEEP_MS 1000
@@ -158,6 +159,8 @@ void sl_worker_clear(struct sl_worker *w)
 {
     if (w->loop) {
         sl_auth_block_clear(w);
+        sl_digests_free(w->digests);
+        w->digests = NULL;
         sl_pool_clear(&w->request_buffers);
         sl_loop_free(w->loop);
         w->loop = NULL;

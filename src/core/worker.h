@@ -21,6 +21,7 @@
 #include "net/loop.h"
 
 struct sl_core;
+struct sl_digests;
 
 /* Requests kept for a possible retry live in buffers of this size, borrowed from the worker
  * while the statement runs; longer ones are allocated. */
@@ -40,6 +41,7 @@ struct sl_worker {
     _Atomic bool topology_pending; /* the message is under way already */
     /* clients blocked by max_auth_errors_until_block (auth_block.c) */
     struct sl_list auth_blocks;
+    struct sl_digests *digests; /* NULL: off (recorder.c) */
 };
 
 /* Makes the loop; the thread starts with sl_worker_start(). Control thread. */

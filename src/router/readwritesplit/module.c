@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/service.h"
+#include "proto/constants.h"
+#include "proto/packet.h"
 #include "router/readwritesplit/rwsplit.h"
 #include "router/routers.h"
 
@@ -177,6 +179,84 @@ static const char *why_primary(const struct sl_session *s)
                                        : "a multi-statement was run (strict_multi_stmt)";
 }
 
+static enum rws_rule lock_rule(uint8_t locks)
+{
+    if (locks & RWS_LOCK_SERIALIZABLE) {
+        return RWS_RULE_LOCKED_SERIALIZABLE;
+    }
+    if (locks & RWS_LOCK_STATE) {
+        return RWS_RULE_LOCKED_STATE;
+    }
+    return locks & RWS_LOCK_SP_CALL ? RWS_RULE_LOCKED_CALL : RWS_RULE_LOCKED_MULTI;
+}
+
+static void route(const struct sl_session *s, struct sl_route *ret)
+{
+    const struct rws *r = s->router;
+    bool names_server = r->rule == RWS_RULE_TRX_OPEN || r->rule == RWS_RULE_TRX_READ_ONLY;
+    *ret = (struct sl_route){
+        .rule = r->rule == RWS_RULE_LOCKED ? (uint8_t)lock_rule(r->locks) : r->rule,
+        .position = (int16_t)(names_server ? r->trx_server : RWS_NONE),
+    };
+}
+
+static struct sl_route_text route_text(uint8_t rule)
+{
+    static const char *const targets[] = {
+        [RWS_TARGET_PRIMARY] = "primary",
+        [RWS_TARGET_REPLICA] = "replica",
+        [RWS_TARGET_ALL] = "all servers",
+        [RWS_TARGET_LAST] = "server of the last statement",
+        [RWS_TARGET_TRX] = "server of the transaction",
+        [RWS_TARGET_FIXED] = "server that has it",
+    };
+    return (struct sl_route_text){targets[rws_rule_target(rule)], rws_rule_text(rule)};
+}
+
+static struct sl_slice statement_text(const struct sl_session *s, uint32_t id)
+{
+    struct rws *r = s->router;
+    const struct rws_stmt *st = rws_stmt_get(r, id);
+    const struct sl_history_entry *e =
+        st ? sl_history_find_slot(&r->history, rws_stmt_slot(r, st)) : NULL;
+    return e ? sl_slice(e->packet + SL_PACKET_HEADER + 1, e->len - SL_PACKET_HEADER - 1)
+             : sl_slice(NULL, 0);
+}
+
+static void each_kept(const struct sl_session *s, sl_router_on_kept *each, void *arg)
+{
+    const struct rws *r = s->router;
+    SL_LIST_FOR_EACH (node, &r->history.entries) {
+        const struct sl_history_entry *e = SL_CONTAINER_OF(node, struct sl_history_entry, node);
+        struct sl_kept_statement kept = {
+            .id = e->slot,
+            .command = e->command,
+            .result = e->result,
+            .text = sl_slice(e->packet + SL_PACKET_HEADER + 1, e->len - SL_PACKET_HEADER - 1),
+        };
+        each(arg, &kept);
+    }
+}
+
+static struct sl_route_text explain(const struct sl_service *service,
+                                    const struct sl_sql_info *info)
+{
+    const struct sl_rwsplit_settings *cfg = service ? service->router_settings : NULL;
+    struct sl_trx trx;
+    sl_trx_init(&trx, true);
+    sl_trx_statement(&trx, info);
+    struct rws_facts f = {
+        .command = SL_COM_QUERY,
+        .type = info->type,
+        .op = info->op,
+        .is_multi = info->is_multi,
+        .variables_in_master = cfg && cfg->use_sql_variables_in == SL_VARIABLES_IN_MASTER,
+        .no_replicas = cfg && cfg->max_slave_connections == 0,
+        .trx = &trx,
+    };
+    return route_text((uint8_t)rws_decide(&f));
+}
+
 static size_t memory(const struct sl_session *s, uint64_t *ret_history_length)
 {
     const struct rws *r = s->router;
@@ -238,6 +318,11 @@ static const struct sl_router_ops ops = {
     .on_sweep = rws_on_sweep,
     .why_primary = why_primary,
     .memory = memory,
+    .route = route,
+    .route_text = route_text,
+    .statement_text = statement_text,
+    .each_kept = each_kept,
+    .explain = explain,
 };
 
 const struct sl_module sl_module_readwritesplit = {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "sql/classify.h"
 #include "sql/digest.h"
+#include "sql/form.h"
 #include "sql/lexer.h"
 #include "sql/trx.h"
 
@@ -89,6 +90,19 @@ static void check_canonical(const struct input *in, unsigned mode)
     sl_assert(sl_sql_digest(in->sql, in->len, mode) == sl_sql_digest(in->sql, in->len, mode));
 }
 
+static void check_form(const struct input *in, unsigned mode)
+{
+    char out[SL_SQL_FORM_ROOM];
+    char again[SL_SQL_FORM_ROOM];
+    size_t len, again_len;
+
+    sl_sql_form(in->sql, in->len, mode, out, &len);
+    sl_assert(len <= sizeof(out));
+    /* any bytes may come, also what is no canonical text */
+    again_len = sl_sql_fold_lists((const char *)in->sql, in->len, again, sizeof(again) / 2);
+    sl_assert(again_len <= sizeof(again) / 2);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -108,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_tokens(&in, mode, true);
     check_class(&in, mode);
     check_canonical(&in, mode);
+    check_form(&in, mode);
     sl_assert(sl_sql_tables(in.sql, in.len, mode, on_table, &in));
     sl_assert(in.tables <= in.len);
     free(copy);

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "admin/jsonapi.h"
+#include "admin/text.h"
 #include "base/assert.h"
 
 static void put(struct sl_diag *base, const char *name, json_t *value)
@@ -49,7 +49,7 @@ static void end(struct sl_diag *base)
 
 static void text(struct sl_diag *d, const char *name, const char *value)
 {
-    json_t *s = value != NULL ? json_string(value) : NULL;
+    json_t *s = value != NULL ? sl_text_json(value) : NULL;
     put(d, name, s != NULL ? s : json_null());
 }
 

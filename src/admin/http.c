@@ -35,6 +35,7 @@
 #define IDLE_TIMEOUT_S 60
 #define HEADER_MEMORY (64 * 1024) /* per connection: request line, headers */
 #define BODY_MAX (1024 * 1024)
+#define BODY_READ_MAX (8 * BODY_MAX) /* read and dropped, so that the client gets to see the 413 */
 #define STACK_BYTES (512 * 1024)
 #define LISTEN_BACKLOG 64
 #define FILE_MAX (1024 * 1024) /* keys and certificates */
@@ -44,6 +45,7 @@ struct exchange {
     struct sl_admin_request rq;
     struct sl_admin_response rs;
     struct sl_buf body;
+    size_t body_read;
     bool is_body_too_long;
     bool has_too_many_params;
 };
@@ -170,8 +172,7 @@ static enum MHD_Result send_answer(struct exchange *x, struct MHD_Connection *co
         return MHD_NO; /* memory is out: the connection is closed */
     }
     bool is_get = x->rq.method == SL_ADMIN_GET || x->rq.method == SL_ADMIN_HEAD;
-    if (is_get && x->rs.status == 200 && len > 0 &&
-        sl_stamps_is_known(&x->rq.admin->stamps, &x->rq, &x->rs, body, len)) {
+    if (is_get && x->rs.status == 200 && len > 0 && sl_stamps_is_known(&x->rq, &x->rs, body, len)) {
         x->rs.status = 304;
         free(body);
         body = NULL;
@@ -190,11 +191,24 @@ static enum MHD_Result send_answer(struct exchange *x, struct MHD_Connection *co
 
 /* ---- libmicrohttpd's callbacks ---- */
 
-static void collect_body(struct exchange *x, const char *data, size_t len)
+/* False: the body has no end, the connection is closed. */
+static bool collect_body(struct exchange *x, const char *data, size_t len)
 {
-    if (sl_buf_len(&x->body) + len > BODY_MAX || sl_buf_append(&x->body, data, len) < 0) {
+    x->body_read += len;
+    if (x->body_read > BODY_MAX || sl_buf_append(&x->body, data, len) < 0) {
         x->is_body_too_long = true;
     }
+    return x->body_read <= BODY_READ_MAX;
+}
+
+/* A NUL would end the text of a path where its writer did not end it ("admin%00x" is not "admin"):
+ * it becomes another control character, which no name has. */
+static size_t unescape(void *arg, struct MHD_Connection *connection, char *text)
+{
+    for (char *nul = text; (nul = strstr(nul, "%00")) != NULL; nul += 3) {
+        nul[2] = '1';
+    }
+    return MHD_http_unescape(text);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
@@ -208,9 +222,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     struct exchange *x = *slot;
     if (*data_len > 0) {
-        collect_body(x, data, *data_len);
+        bool goes_on = collect_body(x, data, *data_len);
         *data_len = 0;
-        return MHD_YES;
+        return goes_on ? MHD_YES : MHD_NO;
     }
     const char *module = sl_log_module_set("rest");
     atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
@@ -381,11 +395,11 @@ static int start_daemon(struct sl_admin *a, const struct sl_global_settings *g, 
                      (a->key_pem != NULL ? MHD_USE_TLS : 0);
     a->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_ARRAY,
-        a->key_pem != NULL ? tls : none, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_ARRAY, a->key_pem != NULL ? tls : none, MHD_OPTION_END);
     if (a->daemon == NULL) {
         close(fd);
         return sl_err_set(

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "admin/filter.h"
+#include "admin/text.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -47,11 +48,8 @@ json_t *sl_jsonapi_date(int64_t wall_s)
 
 json_t *sl_jsonapi_text(const char *text)
 {
-    if (text == NULL || text[0] == '\0') {
-        return json_null();
-    }
-    json_t *value = json_string(text);
-    return value != NULL ? value : json_null(); /* not UTF-8 */
+    json_t *value = text != NULL && text[0] != '\0' ? sl_text_json(text) : NULL;
+    return value != NULL ? value : json_null();
 }
 
 json_t *sl_jsonapi_source(const char *file, bool is_runtime)

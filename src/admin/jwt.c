@@ -63,12 +63,15 @@ static void set_hmac_key(struct sl_jwt_keys *k)
     k->check_len = HMAC_KEY_BYTES;
 }
 
-/* The public half of a private key, PEM; the caller frees. NULL: the text is no private key. */
+/* The public half of a private key, PEM; the caller frees. NULL: the text is no private key that
+ * can be used without a passphrase (an empty one is offered, or the library would ask for it on the
+ * terminal). */
 static char *public_pem(const char *key_pem)
 {
+    char no_passphrase[] = "";
     char *out = NULL;
     BIO *in = BIO_new_mem_buf(key_pem, -1);
-    EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, NULL, no_passphrase) : NULL;
     BIO *to = key != NULL ? BIO_new(BIO_s_mem()) : NULL;
     if (to != NULL && PEM_write_bio_PUBKEY(to, key) == 1) {
         char *data;

@@ -39,14 +39,15 @@ static uint64_t load(const void *counters, size_t offset)
 }
 
 /* Object names are [A-Za-z0-9_.~-]: nothing in labels needs escaping but what a server says of
- * itself. */
+ * itself. A label that is not UTF-8 would make a scraper drop all of the answer. */
 static void append_escaped(struct sl_buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
+        bool is_plain = *text >= ' ' && *text <= '~';
         if (*text == '"' || *text == '\\') {
             sl_buf_append(out, "\\", 1);
         }
-        sl_buf_append(out, *text == '\n' ? " " : text, 1);
+        sl_buf_append(out, is_plain ? text : "?", 1);
     }
 }
 

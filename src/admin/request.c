@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "admin/text.h"
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -128,11 +129,7 @@ void sl_admin_fail(struct sl_admin_response *rs, unsigned status, const char *fm
         rs->json = json_pack("{s:[]}", "errors");
         errors = json_object_get(rs->json, "errors");
     }
-    /* Bytes of the request may be in the text, and they need not be UTF-8. */
-    json_t *detail = json_string(text);
-    json_array_append_new(
-        errors, json_pack("{s:o}", "detail",
-                          detail != NULL ? detail : json_string("the request is not UTF-8")));
+    json_array_append_new(errors, json_pack("{s:o}", "detail", sl_text_json(text)));
 }
 
 void sl_admin_fail_unknown(struct sl_admin_response *rs, const char *name, const char *kind)

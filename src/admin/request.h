@@ -43,6 +43,12 @@ enum sl_admin_role {
     SL_ADMIN_ROLE_ADMIN
 };
 
+/* State of the configuration that an answer shows. */
+struct sl_stamp {
+    uint64_t generation;
+    int64_t modified_s;
+};
+
 struct sl_admin_param {
     const char *name;
     const char *value; /* "" when there was none */
@@ -74,7 +80,8 @@ struct sl_admin_request {
 
     char user[256];
     enum sl_admin_role role;
-    bool has_token; /* logged in by token: refused writes are 403 instead of 401 */
+    struct sl_stamp stamp; /* of a read: taken before the handler runs */
+    bool has_token;        /* logged in by token: refused writes are 403 instead of 401 */
 };
 
 struct sl_admin_response {

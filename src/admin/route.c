@@ -185,14 +185,16 @@ static void run_handler(struct sl_admin_request *rq, struct sl_admin_response *r
 {
     struct sl_stamps *stamps = &rq->admin->stamps;
     if (sl_admin_method_is_read(rq->method)) {
+        rq->stamp = sl_stamps_look(stamps, rq->path);
         route->handler(rq, rs);
         return;
     }
-    if (!sl_stamps_allow_write(stamps, rq, rs) || !parse_body(rq, rs, route)) {
+    bool changes = !(route->flags & SL_ADMIN_NO_CHANGE);
+    if (!sl_stamps_allow_write(stamps, rq, changes, rs) || !parse_body(rq, rs, route)) {
         return;
     }
     route->handler(rq, rs);
-    if (rs->status < 300 && !(route->flags & SL_ADMIN_NO_CHANGE)) {
+    if (rs->status < 300 && changes) {
         sl_stamps_touch(stamps, rq->path, sl_clock_wall_s());
     }
 }

@@ -9,6 +9,7 @@
 #include "admin/jsonapi.h"
 #include "admin/params.h"
 #include "admin/resources.h"
+#include "admin/text.h"
 #include "base/assert.h"
 #include "core/core.h"
 
@@ -55,18 +56,18 @@ static json_t *statistics_json(const struct sl_service *s)
 static json_t *account_json(const struct sl_account *a)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "user", json_string(a->user));
-    json_object_set_new(o, "host", json_string(a->host));
+    json_object_set_new(o, "user", sl_text_json(a->user));
+    json_object_set_new(o, "host", sl_text_json(a->host));
     json_object_set_new(o, "plugin",
-                        json_string(a->auth_count > 0 && a->auth[0].plugin_name != NULL
-                                        ? a->auth[0].plugin_name
-                                        : ""));
+                        sl_text_json(a->auth_count > 0 && a->auth[0].plugin_name != NULL
+                                         ? a->auth[0].plugin_name
+                                         : ""));
     json_object_set_new(o, "ssl", json_boolean(a->requires_tls));
     json_object_set_new(o, "super_priv", json_boolean(a->is_super));
     json_object_set_new(o, "global_priv", json_boolean(a->has_global_db_access));
     json_object_set_new(o, "proxy_priv", json_boolean(a->has_proxy_grant));
     json_object_set_new(o, "default_role",
-                        json_string(a->default_role != NULL ? a->default_role : ""));
+                        sl_text_json(a->default_role != NULL ? a->default_role : ""));
     return o;
 }
 
@@ -272,6 +273,9 @@ void sl_admin_service_reload(struct sl_admin_request *rq, struct sl_admin_respon
                       s->router->name);
         return;
     }
-    sl_account_manager_reload(s->accounts, true, reload_done, NULL);
+    if (!sl_account_manager_reload(s->accounts, true, reload_done, NULL)) {
+        sl_admin_fail(rs, 503, "too many reloads of service %s wait already", s->name);
+        return;
+    }
     rs->status = 204;
 }

@@ -10,11 +10,13 @@
 
 #include "admin/jsonapi.h"
 #include "admin/resources.h"
+#include "admin/text.h"
 #include "base/clock.h"
 #include "core/core.h"
 #include "core/inspect.h"
 
 #define PATH "sessions"
+#define NAMES_MS 3000 /* for look-ups of one answer; a slow resolver must not hold it up for long */
 
 static json_t *connections_json(const struct sl_session_info *s)
 {
@@ -34,7 +36,10 @@ static json_t *client_json(const struct sl_session_info *s)
     json_t *attributes = s->attribute_count > 0 ? json_object() : json_null();
     for (unsigned i = 0; i + 1 < s->attribute_count; i += 2) {
         if (s->attributes[i] != NULL && s->attributes[i + 1] != NULL) {
-            json_object_set_new(attributes, s->attributes[i], json_string(s->attributes[i + 1]));
+            json_t *name = sl_text_json(s->attributes[i]);
+            json_object_set_new(attributes, json_string_value(name),
+                                sl_text_json(s->attributes[i + 1]));
+            json_decref(name);
         }
     }
     json_t *o = json_object();
@@ -56,23 +61,45 @@ static json_t *memory_json(const struct sl_session_info *s)
                      "sescmd_history", 0, "total", (json_int_t)s->memory_bytes, "variables", 0);
 }
 
-/* The reverse DNS name of a client address; the address when there is none. Blocks this thread. */
-static json_t *remote_json(const struct sl_admin_request *rq, const char *remote)
+/* The names of one answer (?rdns=true). Neighbours in the list often come from one host. */
+struct names {
+    uint64_t deadline_ms; /* 0: addresses are wanted */
+    char remote[sizeof((struct sl_session_info *)0)->remote];
+    char name[NI_MAXHOST]; /* of `remote`, "" without */
+};
+
+static struct names names_of(const struct sl_admin_request *rq)
 {
-    char name[NI_MAXHOST];
     bool is_wanted =
         sl_admin_param_bool(rq, "rdns", false) && !rq->core->config->global.skip_name_resolve;
+    return (struct names){.deadline_ms = is_wanted ? sl_clock_mono_ms() + NAMES_MS : 0};
+}
+
+static void look_up(struct names *n, const char *remote)
+{
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
     struct addrinfo *address = NULL;
-    json_t *found = NULL;
-    if (is_wanted && getaddrinfo(remote, NULL, &hints, &address) == 0) {
-        if (getnameinfo(address->ai_addr, address->ai_addrlen, name, sizeof name, NULL, 0,
-                        NI_NAMEREQD) == 0) {
-            found = json_string(name);
-        }
+    snprintf(n->remote, sizeof n->remote, "%s", remote);
+    if (getaddrinfo(remote, NULL, &hints, &address) != 0 ||
+        getnameinfo(address->ai_addr, address->ai_addrlen, n->name, sizeof n->name, NULL, 0,
+                    NI_NAMEREQD) != 0) {
+        n->name[0] = '\0';
+    }
+    if (address != NULL) {
         freeaddrinfo(address);
     }
-    return found != NULL ? found : json_string(remote);
+}
+
+/* The client's name; its address when there is none or the time for names is over. Blocks this
+ * thread. */
+static json_t *remote_json(struct names *n, const char *remote)
+{
+    bool is_known = n->deadline_ms != 0 && strcmp(n->remote, remote) == 0;
+    if (!is_known && sl_clock_mono_ms() < n->deadline_ms) {
+        look_up(n, remote);
+        is_known = true;
+    }
+    return sl_text_json(is_known && n->name[0] != '\0' ? n->name : remote);
 }
 
 static json_t *parameters_json(const struct sl_admin_request *rq)
@@ -83,7 +110,8 @@ static json_t *parameters_json(const struct sl_admin_request *rq)
                      g->log_warning);
 }
 
-static json_t *resource(const struct sl_admin_request *rq, const struct sl_session_info *s)
+static json_t *resource(const struct sl_admin_request *rq, const struct sl_session_info *s,
+                        struct names *names)
 {
     char id[24];
     snprintf(id, sizeof id, "%llu", (unsigned long long)s->id);
@@ -91,9 +119,9 @@ static json_t *resource(const struct sl_admin_request *rq, const struct sl_sessi
     json_t *o = json_object();
     json_object_set_new(o, "state", json_string(s->state));
     json_object_set_new(o, "user", sl_jsonapi_text(s->user));
-    json_object_set_new(o, "remote", remote_json(rq, s->remote));
+    json_object_set_new(o, "remote", remote_json(names, s->remote));
     json_object_set_new(o, "port", json_integer(s->port));
-    json_object_set_new(o, "database", json_string(s->database));
+    json_object_set_new(o, "database", sl_text_json(s->database));
     json_object_set_new(o, "connected", sl_jsonapi_date(s->connected_s));
     json_object_set_new(o, "seconds_alive", json_real((double)(alive_s > 0 ? alive_s : 0)));
     json_object_set_new(o, "idle", json_real(s->idle_s));
@@ -152,7 +180,8 @@ static json_t *find(struct sl_admin_request *rq, struct sl_admin_response *rs)
         fail_timeout(rs);
         return NULL;
     }
-    json_t *found = count > 0 ? resource(rq, &list[0]) : NULL;
+    struct names names = names_of(rq);
+    json_t *found = count > 0 ? resource(rq, &list[0], &names) : NULL;
     sl_inspect_free(list, count);
     if (found == NULL) {
         sl_admin_fail_unknown(rs, rq->args[0], "session");
@@ -168,9 +197,10 @@ void sl_admin_sessions_get(struct sl_admin_request *rq, struct sl_admin_response
         fail_timeout(rs);
         return;
     }
+    struct names names = names_of(rq);
     json_t *rows = json_array();
     for (unsigned i = 0; i < count; i++) {
-        json_array_append_new(rows, resource(rq, &list[i]));
+        json_array_append_new(rows, resource(rq, &list[i], &names));
     }
     sl_inspect_free(list, count);
     sl_jsonapi_many(rq, rs, rows);

@@ -45,21 +45,19 @@ void sl_stamps_touch(struct sl_stamps *s, const char *path, int64_t now_s)
     pthread_mutex_unlock(&s->lock);
 }
 
-int64_t sl_stamps_modified(struct sl_stamps *s, const char *path)
+/* Under the lock. */
+static int64_t modified(struct sl_stamps *s, const char *path)
 {
-    pthread_mutex_lock(&s->lock);
     void *time = sl_map_get(&s->times, sl_slice_text(path));
-    int64_t modified = time != NULL ? (int64_t)(uintptr_t)time : s->started_s;
-    pthread_mutex_unlock(&s->lock);
-    return modified;
+    return time != NULL ? (int64_t)(uintptr_t)time : s->started_s;
 }
 
-static uint64_t generation(struct sl_stamps *s)
+struct sl_stamp sl_stamps_look(struct sl_stamps *s, const char *path)
 {
     pthread_mutex_lock(&s->lock);
-    uint64_t n = s->generation;
+    struct sl_stamp stamp = {s->generation, modified(s, path)};
     pthread_mutex_unlock(&s->lock);
-    return n;
+    return stamp;
 }
 
 /* Seconds of an HTTP date; -1 when it is none. */
@@ -88,29 +86,33 @@ static bool has_tag(const char *list, const char *tag, size_t len)
     return false;
 }
 
-bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq,
+bool sl_stamps_allow_write(struct sl_stamps *s, const struct sl_admin_request *rq, bool changes,
                            struct sl_admin_response *rs)
 {
     char tag[32];
     const char *match = sl_admin_header(rq, "If-Match");
     int64_t since = parse_date(sl_admin_header(rq, "If-Unmodified-Since"));
-    int len = snprintf(tag, sizeof tag, "%" PRIu64 "-", generation(s));
-    if ((match != NULL && !has_tag(match, tag, (size_t)len)) ||
-        (since >= 0 && sl_stamps_modified(s, rq->path) > since)) {
+    pthread_mutex_lock(&s->lock);
+    int len = snprintf(tag, sizeof tag, "%" PRIu64 "-", s->generation);
+    bool is_allowed = (match == NULL || has_tag(match, tag, (size_t)len)) &&
+                      (since < 0 || modified(s, rq->path) <= since);
+    s->generation += is_allowed && changes;
+    pthread_mutex_unlock(&s->lock);
+    if (!is_allowed) {
         sl_admin_fail(rs, 412, "the configuration was changed meanwhile");
-        return false;
     }
-    return true;
+    return is_allowed;
 }
 
-bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq,
-                        struct sl_admin_response *rs, const char *body, size_t len)
+bool sl_stamps_is_known(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                        const char *body, size_t len)
 {
     char tag[64];
     char date[64];
-    int64_t modified = sl_stamps_modified(s, rq->path);
-    snprintf(tag, sizeof tag, "%" PRIu64 "-%016" PRIx64 "\"", generation(s), sl_hash(body, len));
-    sl_clock_format_rfc1123(modified, date, sizeof date);
+    const struct sl_stamp *stamp = &rq->stamp;
+    snprintf(tag, sizeof tag, "%" PRIu64 "-%016" PRIx64 "\"", stamp->generation,
+             sl_hash(body, len));
+    sl_clock_format_rfc1123(stamp->modified_s, date, sizeof date);
     sl_admin_response_header(rs, "ETag", "\"%s", tag);
     sl_admin_response_header(rs, "Last-Modified", "%s", date);
     const char *none_match = sl_admin_header(rq, "If-None-Match");
@@ -119,5 +121,5 @@ bool sl_stamps_is_known(struct sl_stamps *s, const struct sl_admin_request *rq,
         return false;
     }
     return (none_match == NULL || has_tag(none_match, tag, strlen(tag))) &&
-           (since < 0 || modified <= since);
+           (since < 0 || stamp->modified_s <= since);
 }

@@ -200,6 +200,36 @@ static void test_strange_bytes(void **state)
     assert_int_equal(status_of(talk("GARBAGE\r\n\r\n", 11)) < 500, true);
 }
 
+/* "db1%00x" is not "db1", and "%00" behind a collection does not mean the collection. */
+static void test_nul_in_a_path(void **state)
+{
+    assert_int_equal(status_of(ask("GET", "/v1/servers/db1%00x", AUTH, "")), 404);
+    assert_int_equal(status_of(ask("GET", "/v1/servers/%00", AUTH, "")), 404);
+    assert_int_equal(status_of(ask("PUT", "/v1/servers/db1/set?state=running%00x", AUTH, "")), 400);
+    assert_int_equal(status_of(ask("GET", "/v1/servers/%64b1", AUTH, "")), 200);
+}
+
+/* Nobody may keep a thread busy with a body that has no end. */
+static void test_endless_body(void **state)
+{
+    size_t size = 64 * 1024 * 1024;
+    char *big = calloc(1, size);
+    int len = snprintf(big, size,
+                       "POST /v1/users/inet HTTP/1.1\r\nHost: h\r\nContent-Length: "
+                       "9000000000\r\n" AUTH "\r\n");
+    memset(big + len, ' ', size - (size_t)len);
+    assert_string_equal(talk(big, size), "");
+    free(big);
+}
+
+static void test_deep_body(void **state)
+{
+    char deep[3000];
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_int_equal(status_of(ask("POST", "/v1/users/inet", AUTH, deep)), 400);
+}
+
 static void test_hostile_host_header(void **state)
 {
     char request[512];
@@ -252,6 +282,9 @@ int main(void)
         TEST(test_method_override),
         TEST(test_limits),
         TEST(test_strange_bytes),
+        TEST(test_nul_in_a_path),
+        TEST(test_endless_body),
+        TEST(test_deep_body),
         TEST(test_hostile_host_header),
         TEST(test_metrics),
         TEST(test_port_in_use),

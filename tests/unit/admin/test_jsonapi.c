@@ -216,7 +216,11 @@ static void test_values(void **state)
     json_decref(date);
     assert_true(json_is_null(sl_jsonapi_date(0)));
     assert_true(json_is_null(sl_jsonapi_text("")));
-    assert_true(json_is_null(sl_jsonapi_text("\xff")));
+    json_t *odd = sl_jsonapi_text("b\xfc"
+                                  "cher");
+    assert_string_equal(json_string_value(odd), "b\xef\xbf\xbd"
+                                                "cher");
+    json_decref(odd);
 }
 
 int main(void)

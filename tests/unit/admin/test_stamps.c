@@ -34,7 +34,8 @@ static bool read_known(const char *path, const char *name, const char *value, ch
     struct sl_admin_request rq = {.header = test_header, .header_arg = headers};
     struct sl_admin_response rs = {0};
     sl_admin_request_set_path(&rq, path);
-    bool known = sl_stamps_is_known(&stamps, &rq, &rs, "body", 4);
+    rq.stamp = sl_stamps_look(&stamps, rq.path);
+    bool known = sl_stamps_is_known(&rq, &rs, "body", 4);
     if (tag != NULL) {
         strcpy(tag, sent(&rs, "ETag"));
     }
@@ -48,7 +49,7 @@ static bool may_write(const char *path, const char *name, const char *value)
     struct sl_admin_request rq = {.header = test_header, .header_arg = headers};
     struct sl_admin_response rs = {0};
     sl_admin_request_set_path(&rq, path);
-    bool allowed = sl_stamps_allow_write(&stamps, &rq, &rs);
+    bool allowed = sl_stamps_allow_write(&stamps, &rq, true, &rs);
     assert_int_equal(rs.status, allowed ? 0 : 412);
     sl_admin_response_clear(&rs);
     return allowed;
@@ -91,7 +92,28 @@ static void test_dates(void **state)
     assert_true(read_known("servers/db2", "If-Modified-Since", start, NULL));
     assert_true(read_known("services", "If-Modified-Since", start, NULL));
     assert_false(may_write("servers/db1", "If-Unmodified-Since", start));
-    assert_int_equal(sl_stamps_modified(&stamps, "servers/db1"), 1700000100);
+    assert_int_equal(sl_stamps_look(&stamps, "servers/db1").modified_s, 1700000100);
+}
+
+/* Both have read the same state, and both are checked before the first one has written. */
+static void test_two_writers_at_once(void **state)
+{
+    char tag[64];
+    read_known("servers/db1", NULL, NULL, tag);
+    assert_true(may_write("servers/db1/set", "If-Match", tag));
+    assert_false(may_write("servers/db1/clear", "If-Match", tag));
+}
+
+/* An answer that was made before a write must not carry the tag of the state after it. */
+static void test_read_crossed_by_a_write(void **state)
+{
+    struct sl_admin_request rq = {.stamp = sl_stamps_look(&stamps, "servers")};
+    struct sl_admin_response rs = {0};
+    sl_stamps_touch(&stamps, "servers/db1/set", 1700000100);
+    assert_false(sl_stamps_is_known(&rq, &rs, "body", 4));
+    assert_string_equal(sent(&rs, "Last-Modified"), "Tue, 14 Nov 2023 22:13:20 GMT");
+    assert_false(may_write("servers/db1/set", "If-Match", sent(&rs, "ETag")));
+    sl_admin_response_clear(&rs);
 }
 
 static void test_bounded(void **state)
@@ -107,7 +129,8 @@ static void test_bounded(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_none_match), TEST(test_two_writers),
-                                       TEST(test_dates), TEST(test_bounded)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_none_match), TEST(test_two_writers),         TEST(test_dates),
+        TEST(test_bounded),    TEST(test_two_writers_at_once), TEST(test_read_crossed_by_a_write)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message to each worker, which owns the sessions: the connections to the server are lost. The
- * message frees itself.
+ * A message to each worker, which owns the sessions and the relays of router=tcp: their connections
+ * to the server are lost. The message frees itself.
  */
 #include "admin/hangup.h"
 
@@ -26,6 +26,18 @@ static void close_backend_of(struct sl_session *s, const struct sl_server *serve
     }
 }
 
+/* Routers that have no sessions. The last messages run when the services are gone. */
+static void close_relays(struct sl_worker *w, const struct sl_server *server)
+{
+    struct sl_core *core = w->core;
+    for (unsigned i = 0; !atomic_load(&core->is_stopping) && i < core->service_count; i++) {
+        struct sl_service *service = core->services[i];
+        if (service->ops->on_worker_hangup) {
+            service->ops->on_worker_hangup(service, w, server);
+        }
+    }
+}
+
 static void run(struct sl_message *m, struct sl_loop *loop)
 {
     struct hangup *h = SL_CONTAINER_OF(m, struct hangup, message);
@@ -35,6 +47,7 @@ static void run(struct sl_message *m, struct sl_loop *loop)
             close_backend_of(s, h->server);
         }
     }
+    close_relays(h->worker, h->server);
     sl_free(h);
 }
 

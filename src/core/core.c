@@ -201,7 +201,7 @@ static void on_accept(void *arg, struct sl_loop *loop, int fd, const struct sock
     if (!atomic_load_explicit(&g->listener->is_listening, memory_order_relaxed)) {
         close(fd);
     } else if (service->ops->accept) {
-        service->ops->accept(service, g->worker, fd, peer, local);
+        service->ops->accept(g->listener, g->worker, fd, peer, local);
     } else {
         sl_session_accept(g->listener, g->worker, fd, peer);
     }

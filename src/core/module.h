@@ -17,6 +17,8 @@
 #include "core/diag.h"
 #include "core/trace.h"
 
+struct sl_listener;
+struct sl_server;
 struct sl_service;
 struct sl_session;
 struct sl_backend;
@@ -58,7 +60,7 @@ struct sl_router_ops {
 
     /* Bytes only: the router takes the accepted socket and never comes to the functions below
      * (router=tcp). */
-    void (*accept)(struct sl_service *service, struct sl_worker *worker, int fd,
+    void (*accept)(struct sl_listener *listener, struct sl_worker *worker, int fd,
                    const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 
     /* ... and ends what it has on this worker: the loop has stopped, two more turns follow. On
@@ -68,6 +70,10 @@ struct sl_router_ops {
     /* Some server's status changed: for routers that keep their own list of connections. On the
      * worker's thread. May be NULL. */
     void (*on_worker_topology)(struct sl_service *service, struct sl_worker *worker);
+    /* All connections to the server end now: the admin said so. On the worker's thread. May be
+     * NULL if they are backends of sessions. */
+    void (*on_worker_hangup)(struct sl_service *service, struct sl_worker *worker,
+                             const struct sl_server *server);
 
     /* The client is authenticated. SL_OK: the session lives; else it is refused with the error
      * text. */

@@ -30,7 +30,7 @@ def pair(galera2):
     return galera2
 
 
-def write(s, service=None, weights=(1, 1)):
+def write(s, service=None, weights=(1, 1), extra=''):
     """The HAProxy configuration of the seed, translated line by line."""
     text = section('maxscale', threads=2, admin_port=s.admin_port, log_info='true')
     for (name, node), weight in zip(NAMES.items(), weights):
@@ -41,6 +41,8 @@ def write(s, service=None, weights=(1, 1)):
     text += section('galera_cluster_backend', **dict(values, **(service or {})))
     text += section('mariadb_cluster_frontend', type='listener', service='galera_cluster_backend',
                     address='127.0.0.1', port=s.port)
+    if extra:
+        text += extra + 'port=%d\n' % s.port
     s.write_text(text)
 
 
@@ -174,6 +176,35 @@ def test_monitor_finds_the_healthy(cluster, make_sealane):
     cluster.node('73').thaw()
     s.set_state('Galera-72', 'maintenance', clear=True)
     close(conns + more)
+
+
+def test_forced_maintenance_cuts(proxy, pair):
+    s = proxy()
+    conns = [connect(s) for _ in range(8)]
+    groups = by_node(conns)
+    assert {k: len(v) for k, v in groups.items()} == {'21': 4, '22': 4}
+    s.ctl('set', 'server', 'mysql-02', 'maintenance', '--force')
+    for c in groups['22']:
+        assert seconds_until_lost(c) < 5
+    for c in groups['21']:
+        assert node_of(c) == '21'
+    again = [connect(s) for _ in range(3)]
+    assert set(by_node(again)) == {'21'}
+    wait_until(lambda: {x[10] for x in log_lines(s) if x[5] == 'mysql-02'} == {'KD'}, 5,
+               'lines of the clients that were cut\n' + s.tail())
+    s.ctl('clear', 'server', 'mysql-02', 'maintenance')
+    close(conns + again)
+
+
+def test_listeners_with_the_same_port(proxy, pair):
+    """Which listener a client came through is not a matter of the port."""
+    s = proxy(extra=section('second', type='listener', service='galera_cluster_backend',
+                            address='127.0.0.9'))
+    conn = pymysql.connect(host='127.0.0.9', port=s.port, user='app', password='app')
+    conn.close()
+    connect(s).close()
+    wait_until(lambda: len(log_lines(s)) == 2, 5, 'a line for each\n' + s.tail())
+    assert {x[3] for x in log_lines(s)} == {'second', 'mariadb_cluster_frontend'}
 
 
 @pytest.mark.parametrize('balance', ['leastconn', 'roundrobin'])

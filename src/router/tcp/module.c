@@ -241,36 +241,24 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
     sl_diag_end(out);
 }
 
-/* The core says which service, not which listener; they are told apart by the port. */
-static struct sl_listener *listener_of(const struct sl_service *service,
-                                       const struct sockaddr_storage *local)
-{
-    const struct sl_core *core = service->core;
-    bool is_unix = local->ss_family == AF_UNIX;
-    for (unsigned i = 0; i < core->listener_count; i++) {
-        struct sl_listener *l = core->listeners[i];
-        bool fits = is_unix
-                        ? l->settings.socket != NULL
-                        : l->settings.socket == NULL && l->settings.port == sl_address_port(local);
-        if (l->service == service && fits) {
-            return l;
-        }
-    }
-    return NULL;
-}
-
-static void accept_client(struct sl_service *service, struct sl_worker *worker, int fd,
+static void accept_client(struct sl_listener *listener, struct sl_worker *worker, int fd,
                           const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-    struct sl_tcp_instance *inst = service->instance;
-    sl_tcp_relay_accept(&inst->workers[worker->index], listener_of(service, local), fd, peer,
-                        local);
+    struct sl_tcp_instance *inst = listener->service->instance;
+    sl_tcp_relay_accept(&inst->workers[worker->index], listener, fd, peer, local);
 }
 
 static void on_worker_topology(struct sl_service *service, struct sl_worker *worker)
 {
     struct sl_tcp_instance *inst = service->instance;
     sl_tcp_relays_cut(&inst->workers[worker->index]);
+}
+
+static void on_worker_hangup(struct sl_service *service, struct sl_worker *worker,
+                             const struct sl_server *server)
+{
+    struct sl_tcp_instance *inst = service->instance;
+    sl_tcp_relays_hang_up(&inst->workers[worker->index], server);
 }
 
 static void worker_end(struct sl_service *service, struct sl_worker *worker)
@@ -286,6 +274,7 @@ static const struct sl_router_ops ops = {
     .accept = accept_client,
     .worker_end = worker_end,
     .on_worker_topology = on_worker_topology,
+    .on_worker_hangup = on_worker_hangup,
 };
 
 const struct sl_module sl_module_tcp = {

@@ -576,18 +576,32 @@ void sl_tcp_relay_accept(struct sl_tcp_worker *tw, struct sl_listener *listener,
 
 /* ---- all of a worker ---- */
 
+static void cut(struct sl_tcp_relay *r, char cause, const char *why)
+{
+    if (r->step == SL_TCP_CONNECTING) {
+        start_retry(r, 'S', why);
+    } else if (r->step == SL_TCP_OPEN) {
+        sl_count(&r->owner->cut, 1);
+        end(r, cause, 'D', false);
+    }
+}
+
 void sl_tcp_relays_cut(struct sl_tcp_worker *tw)
 {
     SL_LIST_FOR_EACH (node, &tw->relays) {
         struct sl_tcp_relay *r = SL_CONTAINER_OF(node, struct sl_tcp_relay, node);
-        if (r->position < 0 || !sl_tcp_is_down(tw->instance, (unsigned)r->position)) {
-            continue;
+        if (r->position >= 0 && sl_tcp_is_down(tw->instance, (unsigned)r->position)) {
+            cut(r, 'D', "the server is down");
         }
-        if (r->step == SL_TCP_CONNECTING) {
-            start_retry(r, 'S', "the server is down");
-        } else if (r->step == SL_TCP_OPEN) {
-            sl_count(&tw->cut, 1);
-            end(r, 'D', 'D', false);
+    }
+}
+
+void sl_tcp_relays_hang_up(struct sl_tcp_worker *tw, const struct sl_server *server)
+{
+    SL_LIST_FOR_EACH (node, &tw->relays) {
+        struct sl_tcp_relay *r = SL_CONTAINER_OF(node, struct sl_tcp_relay, node);
+        if (server_of(r) == server) {
+            cut(r, 'K', "the server was put into maintenance");
         }
     }
 }

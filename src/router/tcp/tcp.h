@@ -197,6 +197,8 @@ void sl_tcp_relay_accept(struct sl_tcp_worker *tw, struct sl_listener *listener,
                          const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /* Ends the relays whose server is down. */
 void sl_tcp_relays_cut(struct sl_tcp_worker *tw);
+/* Ends the relays with this server; those that are still connecting to it go to another one. */
+void sl_tcp_relays_hang_up(struct sl_tcp_worker *tw, const struct sl_server *server);
 /* Ends all and waits until the loop has released them. */
 void sl_tcp_relays_end(struct sl_tcp_worker *tw);
 

@@ -148,6 +148,52 @@ static void test_cut_when_down(void **state)
     world_free(w);
 }
 
+/* The admin wants a server empty: its clients go, the others do not notice. */
+static void test_hang_up(void **state)
+{
+    struct world *w = world_new(state, true);
+    w->settings.balance = SL_TCP_ROUNDROBIN;
+    world_open(w);
+    int clients[HOSTS], servers[HOSTS];
+    for (unsigned i = 0; i < HOSTS; i++) {
+        clients[i] = world_client(w);
+        servers[i] = world_server(w, i);
+        send_text(servers[i], "hi");
+        expect_text(w, clients[i], "hi");
+    }
+    sl_server_status_change(w->servers[1], SL_SERVER_MAINT, 0);
+    sl_tcp_relays_cut(w->tw);
+    run_turns(w->worker.loop, 3);
+    assert_int_equal(sl_service_connections(&w->service), HOSTS);
+    sl_tcp_relays_hang_up(w->tw, w->servers[1]);
+    expect_end(w, clients[1]);
+    assert_int_equal(w->tw->cut, 1);
+    assert_int_equal(sl_service_connections(&w->service), HOSTS - 1);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        close(clients[i]);
+        close(servers[i]);
+    }
+    world_free(w);
+}
+
+/* It was connecting there: another server takes the client. */
+static void test_hang_up_while_connecting(void **state)
+{
+    struct world *w = world_new(state, true);
+    world_open(w);
+    int client = world_client(w);
+    sl_server_status_change(w->servers[0], SL_SERVER_MAINT, 0);
+    sl_tcp_relays_hang_up(w->tw, w->servers[0]);
+    int server = world_server(w, 1);
+    send_text(server, "hello");
+    expect_text(w, client, "hello");
+    assert_int_equal(w->tw->retries, 1);
+    assert_int_equal(w->tw->cut, 0);
+    close(client);
+    close(server);
+    world_free(w);
+}
+
 static void test_server_dies(void **state)
 {
     struct world *w = world_new(state, true);
@@ -509,6 +555,8 @@ int main(void)
         TEST_IN_BOTH_MODES(test_statuses),
         TEST_IN_BOTH_MODES(test_no_roles_needed),
         TEST_IN_BOTH_MODES(test_cut_when_down),
+        TEST_IN_BOTH_MODES(test_hang_up),
+        TEST_IN_BOTH_MODES(test_hang_up_while_connecting),
         TEST_IN_BOTH_MODES(test_server_dies),
         TEST_IN_BOTH_MODES(test_client_half_close),
         TEST_IN_BOTH_MODES(test_server_half_close),

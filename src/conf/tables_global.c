@@ -80,7 +80,8 @@ static const struct sl_setting global_rows[] = {
     /* connections and accounts */
     ROW(skip_name_resolve, BOOL, RT, "false", "Never look up the names of clients."),
     RANGE(auth_connect_timeout, DURATION, RT | SECONDS, "10s", 1000, INT64_C(86400000),
-          "Longest time to load accounts from a server."),
+          "Longest time to load accounts from a server, and to connect to one that has no "
+          "monitor."),
     ROW(auth_read_timeout, DURATION, RT | SECONDS | DEPRECATED, NULL, "Ignored."),
     ROW(auth_write_timeout, DURATION, RT | SECONDS | DEPRECATED, NULL, "Ignored."),
     RANGE(query_retries, COUNT, 0, "1", 0, 1000,

@@ -203,7 +203,7 @@ static const struct sl_setting monitor_rows[] = {
     RANGE(monitor_interval, DURATION, RT | SL_SETTING_NO_UNIT_MS, "2s", 100, INT64_C(86400000),
           "Time from the start of one look at the servers to the next."),
     RANGE(backend_connect_timeout, DURATION, RT | SECONDS, "3s", 1000, INT64_C(86400000),
-          "Longest time to connect to a server."),
+          "Longest time to connect to a server, also for sessions."),
     RANGE(backend_read_timeout, DURATION, RT | SECONDS, "3s", 1000, INT64_C(86400000),
           "Longest wait for an answer."),
     RANGE(backend_write_timeout, DURATION, RT | SECONDS, "3s", 1000, INT64_C(86400000),

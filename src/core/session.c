@@ -26,7 +26,7 @@
 #include "proto/handshake.h"
 #include "proto/ok.h"
 
-#define LOGIN_DEADLINE_MS 10000 /* connect_timeout of the server: 10 s */
+#define LOGIN_DEADLINE_MS 10000 /* of clients: connect_timeout of the server, 10 s */
 
 static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len);
 static void on_secured(struct sl_conn *c);
@@ -705,11 +705,21 @@ static void keep_alive(struct sl_session *s, uint64_t now_ms)
     }
 }
 
+/* For each step of the way to a logged in connection: as long as the monitor of the server waits
+ * for it, or else the loader of accounts. */
+static uint64_t connect_deadline_ms(const struct sl_backend *b)
+{
+    const struct sl_core *core = b->session->worker->core;
+    const struct sl_monitor *m = sl_core_monitor_of(core, b->server);
+    return (uint64_t)(m ? sl_monitor_settings(m)->backend_connect_timeout
+                        : core->config->global.auth_connect_timeout);
+}
+
 static void check_backends(struct sl_session *s, uint64_t now_ms)
 {
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
-        if (b && b->step < SL_BACKEND_INIT && now_ms - b->step_since_ms > LOGIN_DEADLINE_MS) {
+        if (b && b->step < SL_BACKEND_INIT && now_ms - b->step_since_ms > connect_deadline_ms(b)) {
             sl_backend_lost(b, "connecting took too long");
         }
     }

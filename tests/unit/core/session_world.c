@@ -61,7 +61,7 @@ static void write_file(const char *path, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
-static struct sl_config *load(struct world *w, const char *router_lines)
+static struct sl_config *load(struct world *w, const char *global_lines, const char *router_lines)
 {
     char path[128], accounts[128], text[4096];
     snprintf(w->dir, sizeof w->dir, "/tmp/sealane-session-XXXXXX");
@@ -78,8 +78,8 @@ static struct sl_config *load(struct world *w, const char *router_lines)
     int n = snprintf(text, sizeof text,
                      "[maxscale]\nthreads=1\nadmin_enabled=false\nusers_refresh_time=0s\nskip_name_"
                      "resolve=true\n"
-                     "datadir=%s\n",
-                     w->dir);
+                     "datadir=%s\n%s\n",
+                     w->dir, global_lines);
     for (unsigned i = 0; i < SERVERS; i++) {
         n += snprintf(text + n, sizeof text - (size_t)n,
                       "[%s]\ntype=server\naddress=127.0.0.1\nport=%u\n", w->servers[i].name,
@@ -112,13 +112,18 @@ static struct sl_config *load(struct world *w, const char *router_lines)
 
 void world_up(struct world *w, const char *router_lines)
 {
+    world_up_with(w, "", router_lines);
+}
+
+void world_up_with(struct world *w, const char *global_lines, const char *router_lines)
+{
     static const char *const names[SERVERS] = {"s1", "s2", "s3"};
     *w = (struct world){0};
     sl_log_set_level_mask(getenv("SEALANE_TEST_LOG") ? ~0u : 0);
     for (unsigned i = 0; i < SERVERS; i++) {
         fake_server_start(&w->servers[i], names[i]);
     }
-    struct sl_config *config = load(w, router_lines);
+    struct sl_config *config = load(w, global_lines, router_lines);
     struct sl_err err = SL_ERR_INIT;
     if (sl_core_start(config, modules, &w->core, &err) < 0) {
         fail_msg("%s", err.text);

@@ -55,6 +55,7 @@ struct client {
 
 /* `router_lines`: additional lines of the readwritesplit service. */
 void world_up(struct world *w, const char *router_lines);
+void world_up_with(struct world *w, const char *global_lines, const char *router_lines);
 void world_down(struct world *w);
 void world_pump(struct world *w, int timeout_ms);
 /* Sets the status word and tells the sessions. */

@@ -296,6 +296,25 @@ static void test_silent_server_delays_nobody(void **state)
     world_down(&w);
 }
 
+/* It has no monitor: auth_connect_timeout says how long one waits for it. */
+static void test_silent_primary_is_given_up(void **state)
+{
+    struct world w;
+    struct client c;
+    world_up_with(&w, "auth_connect_timeout=1s", "master_failure_mode=error_on_write\n");
+    w.servers[PRIMARY].login = FAKE_LOGIN_SILENT;
+    client_open(&w, &c, CLIENT_CAPABILITIES);
+    client_send_text(&c, "INSERT INTO t VALUES (1)");
+    struct answer a = client_wait(&w, &c, SL_COM_QUERY, 6000);
+    assert_int_equal(a.kind, SL_REPLY_KIND_ERR);
+    assert_false(a.is_closed);
+    struct answer r = client_query(&w, &c, "SELECT 1");
+    assert_int_equal(r.kind, SL_REPLY_KIND_RESULTSET);
+    w.servers[PRIMARY].login = FAKE_LOGIN_OK;
+    client_close(&c);
+    world_down(&w);
+}
+
 static void test_all_down(void **state)
 {
     struct world w;
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_unasked_reply),
         cmocka_unit_test(test_bad_logins),
         cmocka_unit_test(test_silent_server_delays_nobody),
+        cmocka_unit_test(test_silent_primary_is_given_up),
         cmocka_unit_test(test_all_down),
         cmocka_unit_test(test_primary_moves),
         cmocka_unit_test(test_delayed_retry),

@@ -102,7 +102,7 @@ static const struct sl_setting rwsplit_rows[] = {
     ROW(causal_reads_timeout, DURATION, RT | FUTURE | SECONDS, "10s",
         "Longest wait for a replica to catch up."),
     ROW(lazy_connect, BOOL, RT, "false", "Open server connections when they are needed."),
-    ROW(reuse_prepared_statements, BOOL, RT | FUTURE, "false",
+    ROW(reuse_prepared_statements, BOOL, RT, "false",
         "Prepare the same text only once per session."),
     SL_SETTINGS_END,
 };

@@ -32,6 +32,7 @@ struct sl_service_counters {
     _Atomic uint64_t queries;
     _Atomic uint64_t route_primary, route_replica, route_all;
     _Atomic uint64_t rw_transactions, ro_transactions;
+    _Atomic uint64_t prepared_reused;
     _Atomic uint64_t retried_reads, held_statements, lost_primaries;
     _Atomic uint64_t history_length_max;
     _Atomic uint64_t closed_sessions, closed_lifetime_s; /* for the average lifetime */

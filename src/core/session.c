@@ -340,6 +340,15 @@ void sl_session_answer_ok(struct sl_session *s)
     sl_session_command_done(s);
 }
 
+void sl_session_answer_packets(struct sl_session *s, const void *packets, size_t len)
+{
+    if (sl_conn_write(&s->client, packets, len) < 0) {
+        sl_session_close(s, "out of memory");
+        return;
+    }
+    sl_session_command_done(s);
+}
+
 void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
                      ...)
 {
@@ -375,6 +384,7 @@ void sl_session_command_done(struct sl_session *s)
     s->busy = false;
     s->is_mid_packet = false;
     s->prepare_id = 0;
+    s->reply_copy = NULL;
     /* idle from now on, not since the command came */
     s->active_ms = sl_loop_now_ms(s->worker->loop);
     sl_free(s->pending_db);

@@ -57,6 +57,8 @@ enum sl_session_step {
     SL_SESSION_CLOSING
 };
 
+#define SL_REPLY_COPY_MAX 65536 /* bytes of a reply that are copied for the router */
+
 struct sl_request {
     const uint8_t *data;  /* from the packet header on */
     size_t len;           /* bytes that are there */
@@ -138,6 +140,9 @@ struct sl_session {
     uint32_t max_allowed_packet; /* of the servers; 0 = unknown */
     /* the router's: put into the PREPARE-OK of the command in progress; 0 = as the server says */
     uint32_t prepare_id;
+    /* the router's, for one reply: what the client gets is appended. NULL again when it became longer
+     * than SL_REPLY_COPY_MAX, when memory ran out, and with the end of the command */
+    struct sl_buf *reply_copy;
     struct sl_hint hint; /* of the command in progress, from a filter; zero: none */
     void **filters;      /* [service->filter_count]: each filter's own; NULL without filters */
     unsigned backend_count;
@@ -152,6 +157,8 @@ struct sl_session {
 void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
                              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void sl_session_answer_ok(struct sl_session *s);
+/* With packets as they are, sequence numbers from 1 on. */
+void sl_session_answer_packets(struct sl_session *s, const void *packets, size_t len);
 
 /* See the contract above. `unhold` presents the command again at the next turn. */
 void sl_session_hold(struct sl_session *s);

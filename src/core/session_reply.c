@@ -37,6 +37,14 @@ static void unsolicited(struct sl_backend *b, const uint8_t *data, size_t len)
     sl_backend_lost(b, "the server sent data without being asked");
 }
 
+static void copy_reply(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    if (sl_buf_len(s->reply_copy) + len > SL_REPLY_COPY_MAX ||
+        sl_buf_append(s->reply_copy, data, len) < 0) {
+        s->reply_copy = NULL;
+    }
+}
+
 static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool is_first)
 {
     struct sl_session *s = b->session;
@@ -54,6 +62,9 @@ static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool i
         if (rc < 0) {
             return rc;
         }
+    }
+    if (s->reply_copy) {
+        copy_reply(s, data, len);
     }
     s->bytes_moved += len;
     s->next_seq = r->next_seq;

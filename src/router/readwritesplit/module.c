@@ -77,6 +77,7 @@ static void free_state(struct rws *r)
 {
     rws_drop_saved(r);
     sl_history_clear(&r->history);
+    rws_reuse_free(r);
     rws_stmts_free(r);
     sl_map_clear(&r->text_stmts);
     sl_map_clear(&r->temp_tables);
@@ -265,7 +266,7 @@ static size_t memory(const struct sl_session *s, uint64_t *ret_history_length)
     }
     *ret_history_length = r->history.total;
     return sizeof *r + r->history.bytes + r->stmt_capacity * sizeof *r->stmts + r->saved_len +
-           (r->samples ? s->backend_count * sizeof *r->samples : 0);
+           rws_reuse_memory(r) + (r->samples ? s->backend_count * sizeof *r->samples : 0);
 }
 
 static void server_statistics(const struct sl_service *service, struct sl_diag *out)
@@ -301,6 +302,11 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
     sl_diag_int(out, "retried_reads", (int64_t)SL_SERVICE_SUM(service, retried_reads));
     sl_diag_int(out, "held_statements", (int64_t)SL_SERVICE_SUM(service, held_statements));
     sl_diag_int(out, "lost_primaries", (int64_t)SL_SERVICE_SUM(service, lost_primaries));
+    const struct sl_rwsplit_settings *cfg = service->router_settings;
+    if (cfg->reuse_prepared_statements) {
+        sl_diag_int(out, "prepared_statements_reused",
+                    (int64_t)SL_SERVICE_SUM(service, prepared_reused));
+    }
     server_statistics(service, out);
 }
 

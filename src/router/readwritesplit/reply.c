@@ -117,6 +117,8 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
         }
         if (reply->kind == SL_REPLY_KIND_ERR && r->slot != 0) {
             rws_stmt_close(r, r->slot);
+        } else {
+            rws_reuse_prepared(r);
         }
     } else if (r->history_id != 0) {
         struct sl_history_entry *e = sl_history_find(&r->history, r->history_id);

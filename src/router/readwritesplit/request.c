@@ -50,7 +50,7 @@ static struct sl_slice prepared_text(struct rws *r, uint32_t slot)
 static bool parse_stmt(struct rws *r, struct sl_request *rq, struct parsed *p)
 {
     p->stmt = rws_stmt_get(r, sl_stmt_id(rq->data + SL_PACKET_HEADER));
-    if (!p->stmt) {
+    if (!p->stmt || p->stmt->is_kept) {
         sl_session_answer_error(r->session, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
                                 "Unknown prepared statement handler (%u) given to the proxy",
                                 sl_stmt_id(rq->data + SL_PACKET_HEADER));
@@ -212,6 +212,7 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     if (s->trx.is_open) {
         r->trx_server = target == RWS_TARGET_ALL ? r->trx_server : position;
     }
+    rws_reuse_note(r, rq->command, p->info.type, p->info.is_multi);
     if (p->info.type & SL_SQL_GET_LOCK) {
         r->used_get_lock = true;
     }
@@ -311,6 +312,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
     struct sl_session *s = r->session;
     struct sl_backend *b = s->backends[position];
     bool is_write = target == RWS_TARGET_PRIMARY || r->sends_once;
+    target = r->sends_once ? RWS_TARGET_FIXED : target; /* never on another one */
     if (has_lost_long_data(r, rq, p, position)) {
         p->stmt->long_data =
             rq->command == SL_COM_STMT_SEND_LONG_DATA ? p->stmt->long_data : RWS_NONE;
@@ -533,6 +535,7 @@ static void set_pending_db(struct rws *r, const struct parsed *p)
 static void reset_state(struct rws *r)
 {
     sl_history_clear(&r->history);
+    rws_reuse_free(r);
     rws_stmts_free(r);
     sl_map_clear(&r->text_stmts);
     sl_map_clear(&r->temp_tables);
@@ -662,7 +665,9 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
 {
     struct sl_session *s = r->session;
     if (rq->command == SL_COM_STMT_CLOSE) {
-        rws_stmt_close(r, rws_stmt_slot(r, p->stmt));
+        if (!rws_reuse_close(r, p->stmt)) {
+            rws_stmt_close(r, rws_stmt_slot(r, p->stmt));
+        }
         return;
     }
     bool wait;
@@ -697,6 +702,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
             return;
         }
         s->prepare_id = r->slot;
+        rws_reuse_prepare(r);
     } else {
         r->slot = 0;
     }
@@ -759,7 +765,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
 {
     struct sl_session *s = r->session;
     struct parsed p;
-    if (!parse(r, rq, &p)) {
+    if (!parse(r, rq, &p) || (!is_saved && rws_reuse_answer(r, rq))) {
         return;
     }
     p.before = s->trx;

@@ -9,6 +9,7 @@
  *   select.c    which server of that class, among those connected and connectable
  *   request.c   a command arrives: decide, select, send, or hold it until a connection is there
  *   prepared.c  prepared statements: our ids, each server's ids, parameter types
+ *   reuse.c     a prepared statement serves again after its close
  *   reply.c     a reply is complete: history results, statement ids, measurements
  *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the
  *               session
@@ -98,6 +99,7 @@ struct rws_stmt {
     uint8_t op;
     bool is_multi;
     bool in_use;
+    bool is_kept; /* the client has closed it; it serves again (reuse.c) */
     uint16_t generation;
     uint16_t params;
     int16_t cursor;      /* position that holds the open cursor, or RWS_NONE */
@@ -147,6 +149,7 @@ struct rws {
     struct rws_stmt *stmts;
     uint32_t stmt_capacity;
     uint16_t stmt_generation;  /* grows with each PREPARE of the session, also over resets */
+    struct rws_reuse *reuse;   /* reuse_prepared_statements only, from the first PREPARE on */
     uint32_t last_slot;        /* of the last PREPARE, slot + 1; 0 if it failed */
     struct sl_map text_stmts;  /* PREPARE name: type bits as a number in the pointer */
     struct sl_map temp_tables; /* "db.table" */
@@ -236,6 +239,24 @@ bool rws_stmt_needs_whole(struct rws *r, const struct sl_backend *b, const struc
 /* COM_STMT_EXECUTE and relatives to a backend, with its id and, if it lacks them, the types. */
 int rws_stmt_send(struct rws *r, struct sl_backend *b, struct sl_request *rq,
                   enum sl_purpose purpose, uint32_t tag);
+
+/* --- reuse.c ---------------------------------------------------------------------------------- */
+
+#define RWS_REUSE_MAX 128             /* statements of a session that may serve again */
+#define RWS_REUSE_BYTES_MAX (1 << 20) /* of their answers; one more may exceed it */
+
+struct rws_reuse;
+/* A PREPARE of a text that is kept: answers it. False: it has to be sent. */
+bool rws_reuse_answer(struct rws *r, const struct sl_request *rq);
+/* A PREPARE is about to be sent; the client has got its answer, which was no error. */
+void rws_reuse_prepare(struct rws *r);
+void rws_reuse_prepared(struct rws *r);
+/* COM_STMT_CLOSE. True: the statement is kept; false: it has to be closed. */
+bool rws_reuse_close(struct rws *r, struct rws_stmt *st);
+/* A command is sent that may change what a text means. */
+void rws_reuse_note(struct rws *r, uint8_t command, uint32_t type, bool is_multi);
+void rws_reuse_free(struct rws *r);
+size_t rws_reuse_memory(const struct rws *r);
 
 /* --- temp_tables.c ---------------------------------------------------------------------------- */
 

@@ -33,6 +33,10 @@ sl_admin_handler sl_admin_monitors_get, sl_admin_monitor_get, sl_admin_monitor_r
 /* session.c */
 sl_admin_handler sl_admin_sessions_get, sl_admin_session_get, sl_admin_session_relation_get,
     sl_admin_session_delete;
+/* digest.c */
+sl_admin_handler sl_admin_digests_get, sl_admin_digests_delete;
+/* classify.c */
+sl_admin_handler sl_admin_classifier_get, sl_admin_classify_get;
 /* filters.c */
 sl_admin_handler sl_admin_filters_get, sl_admin_filter_get, sl_admin_filter_relation_get;
 /* The chain of a service, in order. */

@@ -13,20 +13,108 @@
 #include "admin/text.h"
 #include "base/clock.h"
 #include "core/core.h"
+#include "core/history.h"
 #include "core/inspect.h"
+#include "proto/constants.h"
 
 #define PATH "sessions"
 #define NAMES_MS 3000 /* for look-ups of one answer; a slow resolver must not hold it up for long */
+
+/* ISO 8601 in local time, with milliseconds, as MaxScale writes it. */
+static json_t *local_time_json(int64_t ms)
+{
+    char text[40];
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + len, sizeof text - len, ".%03d", (int)(ms % 1000));
+    return json_string(text);
+}
+
+static json_t *responses_json(const struct sl_statement_info *q)
+{
+    static const char *const states[] = {
+        [SL_TRACE_PENDING] = "pending",
+        [SL_TRACE_OK] = "ok",
+        [SL_TRACE_ERROR] = "error",
+        [SL_TRACE_LOST] = "lost",
+    };
+    json_t *list = json_array();
+    for (unsigned i = 0; i < q->reply_count; i++) {
+        const struct sl_statement_reply_info *r = &q->replies[i];
+        json_t *o = json_pack("{s:s, s:s}", "server", r->server, "state", states[r->state]);
+        if (r->state != SL_TRACE_PENDING) {
+            json_object_set_new(o, "duration", json_integer((json_int_t)r->duration_us / 1000));
+            json_object_set_new(o, "duration_us", json_integer((json_int_t)r->duration_us));
+        }
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* One of the last statements: MaxScale's members, then ours. */
+static json_t *query_json(const struct sl_statement_info *q)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "command", json_string(sl_command_info(q->command)->name));
+    json_object_set_new(o, "statement", sl_text_json(q->text));
+    json_object_set_new(o, "received", local_time_json(q->received_ms));
+    if (q->is_complete) {
+        json_object_set_new(o, "completed",
+                            local_time_json(q->received_ms + (int64_t)(q->duration_us / 1000)));
+    }
+    json_object_set_new(o, "responses", responses_json(q));
+    json_object_set_new(o, "number", json_integer((json_int_t)q->number));
+    json_object_set_new(o, "duration_us", json_integer((json_int_t)q->duration_us));
+    json_object_set_new(o, "rows", json_integer((json_int_t)q->rows));
+    json_object_set_new(o, "error", q->error_code ? json_integer(q->error_code) : json_null());
+    json_object_set_new(o, "truncated", json_boolean(q->is_cut));
+    json_object_set_new(o, "target", sl_jsonapi_text(q->target));
+    json_object_set_new(o, "rule", sl_jsonapi_text(q->rule));
+    return o;
+}
+
+static json_t *queries_json(const struct sl_session_info *s)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < s->statement_count; i++) {
+        json_array_append_new(list, query_json(&s->statements[i]));
+    }
+    return list;
+}
+
+/* What the router keeps of the session: prepared statements, or session commands. */
+static json_t *kept_json(const struct sl_session_info *s, bool is_prepared)
+{
+    static const char *const results[] = {
+        [SL_HISTORY_PENDING] = "pending", [SL_HISTORY_OK] = "ok", [SL_HISTORY_ERR] = "error"};
+    json_t *list = json_array();
+    for (unsigned i = 0; i < s->kept_count; i++) {
+        const struct sl_kept_info *k = &s->kept[i];
+        if ((k->id != 0) != is_prepared) {
+            continue;
+        }
+        json_t *o = json_pack("{s:s, s:s, s:o}", "command", sl_command_info(k->command)->name,
+                              "result", results[k->result], "statement", sl_text_json(k->text));
+        if (is_prepared) {
+            json_object_set_new(o, "id", json_integer(k->id));
+        }
+        json_array_append_new(list, o);
+    }
+    return list;
+}
 
 static json_t *connections_json(const struct sl_session_info *s)
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < s->connection_count; i++) {
         const struct sl_session_connection_info *c = &s->connections[i];
-        json_array_append_new(list,
-                              json_pack("{s:I, s:s, s:s, s:s, s:i}", "connection_id",
-                                        (json_int_t)c->thread_id, "server", c->server, "cipher", "",
-                                        "state", c->state, "pending_replies", (int)c->pending));
+        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:i, s:b, s:f}",
+                                              "connection_id", (json_int_t)c->thread_id, "server",
+                                              c->server, "cipher", c->tls_cipher, "state", c->state,
+                                              "pending_replies", (int)c->pending, "primary",
+                                              c->is_primary, "idle", (double)c->idle_ms / 1000));
     }
     return list;
 }
@@ -52,13 +140,29 @@ static json_t *client_json(const struct sl_session_info *s)
     return o;
 }
 
-/* There is one estimate per session; the places are kept so that clients find them. */
+static json_t *buffers_json(uint64_t read, uint64_t write, uint64_t misc)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "readq", (json_int_t)read, "writeq", (json_int_t)write,
+                     "misc", (json_int_t)misc, "total", (json_int_t)(read + write + misc));
+}
+
+/* Router and session structures have no place of their own among MaxScale's: they are in total. */
 static json_t *memory_json(const struct sl_session_info *s)
 {
-    return json_pack("{s:{s:{}, s:{s:i, s:i, s:i, s:i}, s:i}, s:i, s:i, s:i, s:I, s:i}",
-                     "connection_buffers", "backends", "client", "misc", 0, "readq", 0, "total", 0,
-                     "writeq", 0, "total", 0, "exec_metadata", 0, "last_queries", 0,
-                     "sescmd_history", 0, "total", (json_int_t)s->memory_bytes, "variables", 0);
+    json_t *backends = json_object();
+    for (unsigned i = 0; i < s->connection_count; i++) {
+        const struct sl_session_connection_info *c = &s->connections[i];
+        json_object_set_new(backends, c->server,
+                            buffers_json(c->read_bytes, c->write_bytes,
+                                         c->memory_bytes - c->read_bytes - c->write_bytes));
+    }
+    json_t *buffers = json_pack("{s:o, s:o, s:I}", "backends", backends, "client",
+                                buffers_json(0, 0, s->memory_client), "total",
+                                (json_int_t)(s->memory_backends + s->memory_client));
+    return json_pack("{s:o, s:i, s:I, s:I, s:I, s:i}", "connection_buffers", buffers,
+                     "exec_metadata", 0, "last_queries", (json_int_t)s->memory_statements,
+                     "sescmd_history", (json_int_t)s->memory_router, "total",
+                     (json_int_t)s->memory_bytes, "variables", 0);
 }
 
 /* The names of one answer (?rdns=true). Neighbours in the list often come from one host. */
@@ -130,7 +234,14 @@ static json_t *resource(const struct sl_admin_request *rq, const struct sl_sessi
     json_object_set_new(o, "client", client_json(s));
     json_object_set_new(o, "memory", memory_json(s));
     json_object_set_new(o, "parameters", parameters_json(rq));
-    json_object_set_new(o, "queries", json_array());
+    json_object_set_new(o, "queries", queries_json(s));
+    json_object_set_new(o, "history", kept_json(s, false));
+    json_object_set_new(o, "prepared_statements", kept_json(s, true));
+    json_object_set_new(o, "thread", json_integer(s->thread));
+    json_object_set_new(o, "activity",
+                        json_string(s->is_waiting ? "waiting for a server"
+                                    : s->is_busy  ? "executing"
+                                                  : "idle"));
     json_object_set_new(o, "log", json_array());
     json_object_set_new(o, "locked_to_primary", sl_jsonapi_text(s->why_primary));
     json_object_set_new(o, "transaction",

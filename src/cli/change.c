@@ -140,6 +140,8 @@ const struct sl_cli_command sl_cli_change_commands[] = {
      SL_CLI_ARGS_ANY, "force", change_server, NULL},
     {"clear", "server", "SERVER STATE...", "Take states away from a server", 2, SL_CLI_ARGS_ANY,
      NULL, change_server, NULL},
+    {"clear", "digests", "", "Count forms of statements from zero", 0, 0, NULL,
+     sl_cli_clear_digests, NULL},
     {"create", "user", "NAME PASSWORD", "Create a user of the REST API", 2, 2, "type", create_user,
      NULL},
     {"alter", "user", "NAME PASSWORD", "Change the password of a user of the REST API", 2, 2, NULL,

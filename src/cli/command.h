@@ -66,6 +66,17 @@ void sl_cli_help_put(const struct sl_cli_line *line, const char *program, struct
 /* Commands with a file of their own. */
 int sl_cli_list_queries(struct sl_cli_call *call);
 int sl_cli_show_threads(struct sl_cli_call *call);
+int sl_cli_list_digests(struct sl_cli_call *call);
+int sl_cli_clear_digests(struct sl_cli_call *call);
+
+/* Values of `show session` (show_session.c); NULL when the server does not tell. */
+json_t *sl_cli_session_activity(json_t *session);
+json_t *sl_cli_session_transaction(json_t *session);
+json_t *sl_cli_session_lock(json_t *session);
+json_t *sl_cli_session_connections(json_t *session);
+json_t *sl_cli_session_history(json_t *session);
+json_t *sl_cli_session_prepared(json_t *session);
+json_t *sl_cli_session_statements(json_t *session);
 
 /* The rows of `show thread`, of which `show threads` makes columns. */
 extern const struct sl_cli_field sl_cli_thread_fields[];

@@ -127,6 +127,9 @@ char *sl_cli_field_show_cell(const struct sl_cli_field *field, json_t *object,
                              const struct sl_cli_style *style, size_t room)
 {
     json_t *value = sl_cli_field_get(field, object);
+    if (value == NULL && (field->flags & SL_CLI_FIELD_OPTIONAL) != 0) {
+        return NULL;
+    }
     char *cell = sl_cli_field_show_value(value, style, room);
     json_decref(value);
     return cell;

@@ -13,6 +13,7 @@
 
 enum sl_cli_field_flag {
     SL_CLI_FIELD_LOCAL_TIME = 1, /* an RFC 1123 time, shown in local time and format */
+    SL_CLI_FIELD_OPTIONAL = 2,   /* a row of show that is left out when there is no value */
 };
 
 struct sl_cli_field {
@@ -29,7 +30,7 @@ json_t *sl_cli_field_get(const struct sl_cli_field *field, json_t *object);
 char *sl_cli_field_list_cell(const struct sl_cli_field *field, json_t *object);
 
 /* Cell of a show command: one line for each scalar of an array, cut to `room` cells (0: not cut);
- * objects as JSON. The caller frees. */
+ * objects as JSON. NULL for an optional field without a value. The caller frees. */
 char *sl_cli_field_show_cell(const struct sl_cli_field *field, json_t *object,
                              const struct sl_cli_style *style, size_t room);
 /* The same for a value at hand, which may be NULL. */

@@ -226,6 +226,8 @@ const struct sl_cli_command sl_cli_list_commands[] = {
      VIEW("maxscale/modules?load=all", COMMANDS)},
     {"list", "queries", "", "Statements that are being executed", 0, 0, "max-length",
      sl_cli_list_queries, NULL},
+    {"list", "digests", "", "Forms of statements and what they cost", 0, 0, "max-length sort limit",
+     sl_cli_list_digests, NULL},
     {"show", "dbusers", "SERVICE", "Accounts of the servers as a service knows them", 1, 1, NULL,
      list, INNER_VIEW("services", DBUSERS, "data.attributes.users")},
     {"show", "commands", "MODULE", "Commands of a module and their arguments", 1, 1, NULL, list,

@@ -77,6 +77,13 @@ static const struct sl_cli_field SESSION[] = {
     {"Log", "attributes.log"},
     {"Memory", "attributes.memory"},
     {"I/O Activity", "attributes.io_activity"},
+    {"Activity", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_activity},
+    {"Transaction", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_transaction},
+    {"Locked To Primary", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_lock},
+    {"Server Connections", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_connections},
+    {"Session Commands", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_history},
+    {"Prepared Statements", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_prepared},
+    {"Last Statements", NULL, SL_CLI_FIELD_OPTIONAL, sl_cli_session_statements},
 };
 static const struct sl_cli_field FILTER[] = {
     {"Filter", "id"},
@@ -131,8 +138,11 @@ static void put_object(struct sl_cli_call *call, const struct sl_cli_field *fiel
     struct sl_cli_table table;
     sl_cli_table_init(&table, SL_CLI_TABLE_SHOW, 2);
     for (size_t i = 0; i < count; i++) {
-        sl_cli_table_add(&table, sl_xstrdup(fields[i].name));
-        sl_cli_table_add(&table, sl_cli_field_show_cell(&fields[i], object, style, room));
+        char *cell = sl_cli_field_show_cell(&fields[i], object, style, room);
+        if (cell != NULL) {
+            sl_cli_table_add(&table, sl_xstrdup(fields[i].name));
+            sl_cli_table_add(&table, cell);
+        }
     }
     sl_cli_table_put(&table, style, call->out);
     sl_cli_table_free(&table);

@@ -194,10 +194,13 @@ static enum rws_rule lock_rule(uint8_t locks)
 static void route(const struct sl_session *s, struct sl_route *ret)
 {
     const struct rws *r = s->router;
-    bool names_server = r->rule == RWS_RULE_TRX_OPEN || r->rule == RWS_RULE_TRX_READ_ONLY;
+    bool is_in_trx = r->rule == RWS_RULE_TRX_OPEN || r->rule == RWS_RULE_TRX_READ_ONLY;
+    bool is_hinted = r->rule == RWS_RULE_HINT_SERVER;
     *ret = (struct sl_route){
         .rule = r->rule == RWS_RULE_LOCKED ? (uint8_t)lock_rule(r->locks) : r->rule,
-        .position = (int16_t)(names_server ? r->trx_server : RWS_NONE),
+        .position = (int16_t)(is_in_trx   ? r->trx_server
+                              : is_hinted ? r->hint.server
+                                          : RWS_NONE),
     };
 }
 
@@ -210,6 +213,7 @@ static struct sl_route_text route_text(uint8_t rule)
         [RWS_TARGET_LAST] = "server of the last statement",
         [RWS_TARGET_TRX] = "server of the transaction",
         [RWS_TARGET_FIXED] = "server that has it",
+        [RWS_TARGET_HINTED] = "server of the hint",
     };
     return (struct sl_route_text){targets[rws_rule_target(rule)], rws_rule_text(rule)};
 }

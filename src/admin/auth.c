@@ -97,8 +97,7 @@ static bool host_is_allowed(const struct sl_auth *a, const struct sl_admin_reque
                                                 sl_hosts_need_name(a->readonly_hosts));
     if (needs_name) {
         /* Blocks this connection's thread only. */
-        getnameinfo((const struct sockaddr *)(const void *)&rq->peer, sizeof rq->peer, name,
-                    sizeof name, NULL, 0, NI_NAMEREQD);
+        sl_address_name(&rq->peer, name, sizeof name);
     }
     const char *known = name[0] != '\0' ? name : NULL;
     return sl_hosts_match(a->readwrite_hosts, &rq->peer, known) ||

@@ -6,9 +6,10 @@
  */
 #include "core/name_lookup.h"
 
-#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+
+#include "net/listener.h"
 
 static atomic_uint running;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards current_era */
@@ -17,10 +18,7 @@ static unsigned current_era;
 static void *look_up(void *arg)
 {
     struct sl_name_lookup *l = arg;
-    if (getnameinfo((struct sockaddr *)&l->peer, sizeof l->peer, l->name, sizeof l->name, NULL, 0,
-                    NI_NAMEREQD) != 0) {
-        l->name[0] = 0;
-    }
+    sl_address_name(&l->peer, l->name, sizeof l->name);
     atomic_fetch_sub(&running, 1);
     pthread_mutex_lock(&lock);
     if (l->era == current_era) {

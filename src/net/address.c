@@ -55,6 +55,40 @@ void sl_address_text(const struct sockaddr_storage *addr, char *out, size_t size
     }
 }
 
+bool sl_address_has_name(const struct sockaddr_storage *addr, const char *name)
+{
+    /* What begins like an address is no name (the server thinks so, too: sql/hostname.cc,
+     * is_hostname_valid and ip_to_hostname). */
+    size_t digits = strspn(name, "0123456789");
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if ((digits > 0 && name[digits] == '.') || strchr(name, ':') != NULL ||
+        getaddrinfo(name, NULL, &hints, &found) != 0) {
+        return false;
+    }
+    char wanted[INET6_ADDRSTRLEN];
+    bool is_found = false;
+    sl_address_text(addr, wanted, sizeof(wanted));
+    for (const struct addrinfo *a = found; a != NULL && !is_found; a = a->ai_next) {
+        struct sockaddr_storage candidate = {0};
+        char text[INET6_ADDRSTRLEN];
+        memcpy(&candidate, a->ai_addr, a->ai_addrlen);
+        sl_address_text(&candidate, text, sizeof(text));
+        is_found = strcmp(text, wanted) == 0;
+    }
+    freeaddrinfo(found);
+    return is_found;
+}
+
+void sl_address_name(const struct sockaddr_storage *addr, char *out, size_t size)
+{
+    if (getnameinfo((const struct sockaddr *)addr, sizeof(*addr), out, (socklen_t)size, NULL, 0,
+                    NI_NAMEREQD) != 0 ||
+        !sl_address_has_name(addr, out)) {
+        out[0] = '\0';
+    }
+}
+
 uint16_t sl_address_port(const struct sockaddr_storage *addr)
 {
     if (addr->ss_family == AF_INET) {

@@ -46,6 +46,11 @@ int sl_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret_add
 /* "127.0.0.1", "::1", "localhost" for a unix socket. */
 void sl_address_text(const struct sockaddr_storage *addr, char *out, size_t size);
 uint16_t sl_address_port(const struct sockaddr_storage *addr);
+/* The host name by reverse DNS, "" without. Only a name that leads back to the address counts:
+ * whoever owns an address can give it any name. Blocking, for as long as the resolver takes. */
+void sl_address_name(const struct sockaddr_storage *addr, char *out, size_t size);
+/* Does the name lead to the address? Blocking. */
+bool sl_address_has_name(const struct sockaddr_storage *addr, const char *name);
 /* TCP_NODELAY and keep-alive, for both sides of the proxy. */
 void sl_socket_set_tcp_options(int fd);
 

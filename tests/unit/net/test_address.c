@@ -56,11 +56,32 @@ static void test_text(void **state)
     assert_string_equal(out, "192.0.2.9");
 }
 
+static bool has_name(const char *ip, const char *name)
+{
+    struct sockaddr_storage addr;
+    socklen_t len;
+    struct sl_err err = SL_ERR_INIT;
+    assert_int_equal(sl_resolve(ip, 0, &addr, &len, &err), 0);
+    return sl_address_has_name(&addr, name);
+}
+
+/* The owner of an address chooses its name: that of somebody else, or one that reads like an
+ * address, must not count. */
+static void test_name_leads_back(void **state)
+{
+    assert_true(has_name("127.0.0.1", "localhost"));
+    assert_false(has_name("192.0.2.5", "localhost"));
+    assert_false(has_name("192.0.2.5", "192.0.2.5"));
+    assert_false(has_name("::1", "::1"));
+    assert_false(has_name("192.0.2.5", "no.such.host.invalid"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_name_leads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@
 #include "admin/route.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
@@ -265,21 +266,11 @@ static void on_log(void *arg, const char *fmt, va_list args)
 
 static int read_file(const char *path, char **ret, struct sl_err *err)
 {
-    FILE *f = fopen(path, "re");
-    if (f == NULL) {
-        return sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path, strerror(errno));
-    }
-    char *text = sl_xcalloc(1, FILE_MAX + 1);
-    size_t len = fread(text, 1, FILE_MAX, f);
-    bool is_whole = feof(f) && len > 0;
-    fclose(f);
-    if (!is_whole) {
-        sl_free(text);
-        return sl_err_set(err, SL_EINVAL, "'%s' is empty or too long for a key or certificate",
-                          path);
-    }
-    *ret = text;
-    return SL_OK;
+    size_t len;
+    int rc = sl_file_read(path, FILE_MAX, ret, &len, err);
+    return rc == SL_OK && len == 0
+               ? sl_err_set(err, SL_EINVAL, "'%s' is empty: no key or certificate", path)
+               : rc;
 }
 
 static int load_tls(struct sl_admin *a, const struct sl_global_settings *g, struct sl_err *err)

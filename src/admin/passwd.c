@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The account store. One lock guards the array of accounts; hashing, which takes milliseconds by
- * design, is done without it. A change is made on a copy, written beside the file, synced and
- * renamed over it, then taken.
+ * design, is done without it. A change is made on a copy, written in place of the file
+ * (base/file.h), then taken.
  *
  * The file's format is that of MaxScale (server/core/users.cc writes it), so that an existing one
  * keeps working. Times are seconds since the epoch in our files; text in older ones is passed on as
@@ -11,16 +11,14 @@
 #include "admin/passwd.h"
 
 #include <crypt.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -28,6 +26,7 @@
 #define DEFAULT_NAME "admin"
 #define DEFAULT_PASSWORD "mariadb"
 #define ACCOUNTS_MAX 10000
+#define FILE_MAX (16 * 1024 * 1024)
 #define NAME_MAX_LENGTH 255
 #define PASSWORD_MAX_LENGTH 512 /* CRYPT_MAX_PASSPHRASE_SIZE of libxcrypt */
 #define HASH_PREFIX "$6$"       /* SHA-512 */
@@ -100,40 +99,15 @@ static bool is_same(const char *a, const char *b)
 
 /* ---- file ---- */
 
-static int write_all(int fd, const char *text)
-{
-    size_t len = strlen(text);
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0) {
-            return SL_ESYS;
-        }
-        text += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) == 0 ? SL_OK : SL_ESYS;
-}
-
 static int save(const struct sl_passwd *p, const json_t *accounts, struct sl_err *err)
 {
-    char *tmp = sl_xasprintf("%s.new", p->path);
+    const struct sl_file_options options = {.mode = 0600};
     char *text = json_dumps(accounts, JSON_INDENT(4));
-    int rc = SL_ENOMEM;
-    int fd = text != NULL ? open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0) {
-        rc = write_all(fd, text);
-        close(fd);
-        rc = rc == SL_OK && rename(tmp, p->path) == 0 ? SL_OK : SL_ESYS;
-    } else if (text != NULL) {
-        rc = SL_ESYS;
+    if (text == NULL) {
+        return sl_err_set(err, SL_ENOMEM, "out of memory for '%s'", p->path);
     }
-    if (rc < 0) {
-        sl_err_set(err, rc, "cannot write '%s': %s", p->path,
-                   rc == SL_ESYS ? strerror(errno) : sl_rc_text(rc));
-        unlink(tmp);
-    }
+    int rc = sl_file_write(p->path, text, &options, err);
     free(text);
-    sl_free(tmp);
     return rc;
 }
 
@@ -147,10 +121,19 @@ static bool is_account(const json_t *account)
 static int load(struct sl_passwd *p, struct sl_err *err)
 {
     json_error_t je;
-    p->accounts = json_load_file(p->path, 0, &je);
+    char *text = NULL;
+    size_t len = 0;
+    int rc = sl_file_read(p->path, FILE_MAX, &text, &len, err);
+    if (rc < 0) {
+        return rc;
+    }
+    p->accounts = json_loadb(text, len, 0, &je);
+    sl_wipe(text, len);
+    sl_free(text);
     if (p->accounts == NULL) {
-        return sl_err_set(err, SL_EINVAL, "cannot read accounts from '%s', line %d: %s", p->path,
-                          je.line, je.text);
+        /* The library's own words quote what stands there, which may be a hash. */
+        return sl_err_set(err, SL_EINVAL, "cannot read accounts from '%s': line %d, column %d",
+                          p->path, je.line, je.column);
     }
     size_t i;
     json_t *account;
@@ -193,7 +176,8 @@ int sl_passwd_open(const char *path, struct sl_passwd **ret, struct sl_err *err)
     if (rc < 0) {
         sl_err_set(err, SL_ENOTSUP, "crypt(3) cannot make SHA-512 hashes");
     } else {
-        rc = access(path, F_OK) == 0 || errno != ENOENT ? load(p, err) : load_default(p, err);
+        rc = load(p, err);
+        rc = rc == SL_ENOENT ? load_default(p, err) : rc;
     }
     if (rc < 0) {
         sl_passwd_close(p);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include <openssl/evp.h>
 
 #include "base/assert.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -136,8 +136,9 @@ static int parse_file(const char *path, const char *text, struct sl_secrets *s, 
     json_error_t where;
     json_t *root = json_loads(text, 0, &where);
     if (root == NULL) {
-        return sl_err_set(err, SL_EINVAL, "%s is not valid JSON: line %d: %s", path, where.line,
-                          where.text);
+        /* The library's own words quote what stands there, which may be the key. */
+        return sl_err_set(err, SL_EINVAL, "%s is not valid JSON: line %d, column %d", path,
+                          where.line, where.column);
     }
     const char *cipher = json_string_value(json_object_get(root, "encryption_cipher"));
     const char *key = json_string_value(json_object_get(root, "encryption_key"));
@@ -191,45 +192,20 @@ void sl_secrets_free(struct sl_secrets *s)
     sl_free(s);
 }
 
-/* The account and its group own the file. */
-static int give_to(int fd, const char *path, const char *owner, struct sl_err *err)
-{
-    const struct passwd *user = getpwnam(owner);
-    if (user == NULL) {
-        return sl_err_set(err, SL_ENOENT, "no such user: %s", owner);
-    }
-    if (fchown(fd, user->pw_uid, user->pw_gid) != 0) {
-        return sl_err_set(err, SL_ESYS, "cannot give %s to %s: %s", path, owner, strerror(errno));
-    }
-    return 0;
-}
-
-static int write_all(int fd, const char *path, const char *text, struct sl_err *err)
-{
-    size_t len = strlen(text);
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0) {
-            return sl_err_set(err, SL_ESYS, "cannot write %s: %s", path, strerror(errno));
-        }
-        text += n;
-        len -= (size_t)n;
-    }
-    if (fsync(fd) != 0) {
-        return sl_err_set(err, SL_ESYS, "cannot sync %s: %s", path, strerror(errno));
-    }
-    return 0;
-}
-
 int sl_secrets_create(const char *dir, const char *owner, struct sl_err *err)
 {
+    struct sl_file_options options = {.mode = 0400, .must_be_new = true};
+    if (owner != NULL) { /* the account and its group */
+        const struct passwd *user = getpwnam(owner);
+        if (user == NULL) {
+            return sl_err_set(err, SL_ENOENT, "no such user: %s", owner);
+        }
+        options.is_for_owner = true;
+        options.uid = user->pw_uid;
+        options.gid = user->pw_gid;
+    }
     char path[PATH_MAX];
     make_path(dir, path, sizeof(path));
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (fd < 0) {
-        return sl_err_set(err, errno == EEXIST ? SL_EEXIST : SL_ESYS, "cannot create %s: %s", path,
-                          strerror(errno));
-    }
     uint8_t key[KEY_BYTES];
     char key_text[KEY_TEXT_BYTES];
     char text[512];
@@ -241,19 +217,10 @@ int sl_secrets_create(const char *dir, const char *owner, struct sl_err *err)
              "    \"encryption_cipher\": \"" CIPHER_NAME "\",\n"
              "    \"encryption_key\": \"%s\"\n}\n",
              key_text);
-    int rc =
-        fchmod(fd, 0400) == 0 ? 0 : sl_err_set(err, SL_ESYS, "cannot set the mode of %s", path);
-    rc = rc != 0 ? rc : write_all(fd, path, text, err);
-    if (rc == 0 && owner != NULL) {
-        rc = give_to(fd, path, owner, err);
-    }
+    int rc = sl_file_write(path, text, &options, err);
     sl_wipe(key, sizeof(key));
     sl_wipe(key_text, sizeof(key_text));
     sl_wipe(text, sizeof(text));
-    close(fd);
-    if (rc != 0) {
-        unlink(path);
-    }
     return rc;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "core/accounts_internal.h"
 
@@ -97,9 +98,9 @@ int sl_accounts_file_load(const char *path, struct sl_accounts_builder *b, struc
 {
     char *text;
     size_t len;
-    int rc = sl_accounts_read_file(path, FILE_MAX, &text, &len, err);
+    int rc = sl_file_read(path, FILE_MAX, &text, &len, err);
     if (rc != 0) {
-        return rc;
+        return rc == SL_ENOENT ? SL_ESYS : rc;
     }
     rc = sl_accounts_file_parse(sl_slice(text, len), b, err);
     if (rc != 0) {

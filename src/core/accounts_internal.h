@@ -103,10 +103,6 @@ bool sl_json_row_bool(const struct sl_json_row *row, const char *key);
 int sl_json_rows(struct sl_slice text, const char *array_name,
                  int (*on_row)(void *arg, const struct sl_json_row *row, struct sl_err *err),
                  void *arg, struct sl_err *err);
-/* The whole file, NUL-terminated, at most `max` bytes; the caller wipes and frees. */
-int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
-                          struct sl_err *err);
-
 /* accounts_file.c: adds what a user_accounts_file says. */
 int sl_accounts_file_load(const char *path, struct sl_accounts_builder *b, struct sl_err *err);
 int sl_accounts_file_parse(struct sl_slice text, struct sl_accounts_builder *b, struct sl_err *err);

@@ -9,13 +9,9 @@
  * Keys of a global_priv row: sql/sql_acl.cc, class User_table_json. Account locking, expiry and TLS
  * columns are read as the server reads them.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -239,53 +235,4 @@ int sl_json_rows(struct sl_slice text, const char *array_name,
     }
     json_decref(root);
     return rc;
-}
-
-static int read_all(int fd, char *text, size_t size, size_t *ret_len)
-{
-    size_t len = 0;
-    while (len < size) {
-        ssize_t n = read(fd, text + len, size - len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return SL_ESYS;
-        }
-        if (n == 0) {
-            break;
-        }
-        len += (size_t)n;
-    }
-    *ret_len = len;
-    return 0;
-}
-
-int sl_accounts_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
-                          struct sl_err *err)
-{
-    struct stat st;
-    int rc = 0;
-    char *text = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        rc = sl_err_set(err, SL_ESYS, "cannot open '%s': %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode) || (size_t)st.st_size > max) {
-        rc = sl_err_set(err, SL_ELIMIT, "'%s' is not a regular file of at most %zu bytes", path,
-                        max);
-    } else if ((text = sl_malloc((size_t)st.st_size + 1)) == NULL) {
-        rc = sl_err_set(err, SL_ENOMEM, "out of memory reading '%s'", path);
-    } else if (read_all(fd, text, (size_t)st.st_size, ret_len) != 0) {
-        rc = sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (rc != 0) {
-        sl_free(text);
-        return rc;
-    }
-    text[*ret_len] = '\0';
-    *ret = text;
-    return 0;
 }

@@ -3,22 +3,18 @@
  * Reading and writing of monitor journals. Runs on the monitor's thread (write) and on the thread
  * that starts the monitor (read). Owns no state.
  *
- * Invariants: J1 the file under its final name is always complete (temporary file, fsync, rename,
- * fsync of the directory); J2 a journal is used completely or not at all.
+ * Invariants: J1 the file under its final name is always complete (base/file.h); J2 a journal is
+ * used completely or not at all.
  */
 #include "core/journal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/assert.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "core/server.h"
 
@@ -43,68 +39,6 @@ static char *render(const struct sl_journal *j, const uint32_t *status, int64_t 
     return text;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return SL_ESYS;
-        }
-        data += n;
-        len -= (size_t)n;
-    }
-    return SL_OK;
-}
-
-/* The rename survives a power cut only once the directory is on disk, too. A directory that
- * cannot be synced (some network file systems) is no reason to fail. */
-static void sync_directory(const char *path)
-{
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof(dir), "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (slash) {
-        slash[slash == dir ? 1 : 0] = '\0';
-    }
-    int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-}
-
-static int write_file(const char *path, const char *text, struct sl_err *err)
-{
-    char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-    if (n < 0 || (size_t)n >= sizeof(temporary)) {
-        return sl_err_set(err, SL_EINVAL, "the path of journal '%s' is too long", path);
-    }
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        return sl_err_set(err, SL_ESYS, "cannot create '%s': %s", temporary, strerror(errno));
-    }
-    int rc = write_all(fd, text, strlen(text));
-    if (rc == SL_OK && fsync(fd) != 0) {
-        rc = SL_ESYS;
-    }
-    int saved_errno = errno;
-    close(fd);
-    if (rc == SL_OK && rename(temporary, path) != 0) {
-        saved_errno = errno;
-        rc = SL_ESYS;
-    }
-    if (rc < 0) {
-        unlink(temporary);
-        return sl_err_set(err, rc, "cannot write '%s': %s", path, strerror(saved_errno));
-    }
-    sync_directory(path);
-    return SL_OK;
-}
-
 int sl_journal_write(const struct sl_journal *j, const uint32_t *status, int64_t now_s,
                      struct sl_err *err)
 {
@@ -112,50 +46,13 @@ int sl_journal_write(const struct sl_journal *j, const uint32_t *status, int64_t
     if (!text) {
         return sl_err_set(err, SL_ENOMEM, "no memory to write journal '%s'", j->path);
     }
-    int rc = write_file(j->path, text, err);
+    const struct sl_file_options options = {.mode = 0640};
+    int rc = sl_file_write(j->path, text, &options, err);
     free(text);
     return rc;
 }
 
 /* ---- read ---- */
-
-static int read_file(const char *path, char **ret_text, size_t *ret_len, struct sl_err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return sl_err_set(err, errno == ENOENT ? SL_ENOENT : SL_ESYS, "cannot open '%s': %s", path,
-                          strerror(errno));
-    }
-    struct stat st;
-    int rc = SL_OK;
-    char *text = NULL;
-    size_t len = 0;
-    if (fstat(fd, &st) != 0) {
-        rc = sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > SL_JOURNAL_MAX_BYTES) {
-        rc = sl_err_set(err, SL_EINVAL, "'%s' is not a journal: %s", path,
-                        S_ISREG(st.st_mode) ? "empty or too large" : "not a regular file");
-    } else if (!(text = sl_malloc((size_t)st.st_size))) {
-        rc = sl_err_set(err, SL_ENOMEM, "no memory to read '%s'", path);
-    }
-    while (rc == SL_OK && len < (size_t)st.st_size) {
-        ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
-        if (n <= 0) {
-            rc = sl_err_set(err, SL_ESYS, "cannot read '%s': %s", path,
-                            n == 0 ? "it shrank" : strerror(errno));
-        } else {
-            len += (size_t)n;
-        }
-    }
-    close(fd);
-    if (rc < 0) {
-        sl_free(text);
-        return rc;
-    }
-    *ret_text = text;
-    *ret_len = len;
-    return SL_OK;
-}
 
 static int check_servers(const struct sl_journal *j, const json_t *servers, uint32_t *status,
                          struct sl_err *err)
@@ -214,9 +111,9 @@ int sl_journal_read(const struct sl_journal *j, uint32_t *status, int64_t now_s,
 {
     char *text = NULL;
     size_t len = 0;
-    int rc = read_file(j->path, &text, &len, err);
+    int rc = sl_file_read(j->path, SL_JOURNAL_MAX_BYTES, &text, &len, err);
     if (rc < 0) {
-        return rc;
+        return rc == SL_ELIMIT ? SL_EINVAL : rc;
     }
     json_error_t why;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);

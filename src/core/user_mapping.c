@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "conf/secrets.h"
@@ -187,9 +188,9 @@ int sl_user_mapping_load(const char *path, const struct sl_secrets *secrets,
     char *text;
     size_t len;
     err = err != NULL ? err : &local;
-    int rc = sl_accounts_read_file(path, FILE_MAX, &text, &len, err);
+    int rc = sl_file_read(path, FILE_MAX, &text, &len, err);
     if (rc != 0) {
-        return rc;
+        return rc == SL_ENOENT ? SL_ESYS : rc;
     }
     rc = sl_user_mapping_parse(sl_slice(text, len), secrets, ret, err);
     if (rc != 0) {

@@ -20,6 +20,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 
+#define PID_FILE_TRIES 100
+
 static char pid_path[PATH_MAX];
 static int pid_fd = -1;
 
@@ -124,23 +126,54 @@ int sl_process_directories(const struct sl_global_settings *g, struct sl_err *er
     return SL_OK;
 }
 
+/* Is the locked file still the one of that name? An instance that ends removes it, perhaps after
+ * we opened it: the lock would be on a file that nobody else sees. */
+static bool is_pid_file(int fd)
+{
+    struct stat locked, named;
+    return fstat(fd, &locked) == 0 && stat(pid_path, &named) == 0 &&
+           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+}
+
+static int refuse_second(int fd, struct sl_err *err)
+{
+    char old[32] = "?";
+    ssize_t n = read(fd, old, sizeof old - 1);
+    old[n > 0 ? n : 0] = 0;
+    old[strcspn(old, "\n")] = 0;
+    return sl_err_set(err, SL_EEXIST, "another instance is running (process %s, pid file '%s')",
+                      old, pid_path);
+}
+
+static int lock_pid_file(struct sl_err *err)
+{
+    for (unsigned i = 0; i < PID_FILE_TRIES; i++) {
+        int fd = open(pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0) {
+            return sl_err_set(err, SL_ESYS, "cannot open pid file '%s': %s", pid_path,
+                              strerror(errno));
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            int rc = refuse_second(fd, err);
+            close(fd);
+            return rc;
+        }
+        if (is_pid_file(fd)) {
+            return fd;
+        }
+        close(fd);
+    }
+    return sl_err_set(err, SL_ESYS, "pid file '%s' is removed again and again", pid_path);
+}
+
 int sl_process_pid_file(const char *piddir, struct sl_err *err)
 {
     snprintf(pid_path, sizeof pid_path, "%s/maxscale.pid", piddir);
-    pid_fd = open(pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (pid_fd < 0) {
-        return sl_err_set(err, SL_ESYS, "cannot open pid file '%s': %s", pid_path, strerror(errno));
+    int fd = lock_pid_file(err);
+    if (fd < 0) {
+        return fd;
     }
-    if (flock(pid_fd, LOCK_EX | LOCK_NB) < 0) {
-        char old[32] = "?";
-        ssize_t n = read(pid_fd, old, sizeof old - 1);
-        old[n > 0 ? n : 0] = 0;
-        old[strcspn(old, "\n")] = 0;
-        close(pid_fd);
-        pid_fd = -1;
-        return sl_err_set(err, SL_EEXIST, "another instance is running (process %s, pid file '%s')",
-                          old, pid_path);
-    }
+    pid_fd = fd;
     if (ftruncate(pid_fd, 0) < 0 || dprintf(pid_fd, "%d\n", (int)getpid()) < 0) {
         return sl_err_set(err, SL_ESYS, "cannot write pid file '%s': %s", pid_path,
                           strerror(errno));

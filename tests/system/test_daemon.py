@@ -3,6 +3,7 @@
 
 No server is needed: the one in the configuration never answers.
 """
+import fcntl
 import os
 import pwd
 import signal
@@ -133,6 +134,18 @@ def test_a_pid_file_that_a_crash_left_behind_is_no_obstacle(background):
     code, output = background.launch()
     assert code == 0, output
     assert background.pid() != first
+
+
+def test_restarts_in_a_row_leave_one_locked_pid_file(background):
+    """The next one may open the file just before the one that ends removes it."""
+    assert background.launch()[0] == 0
+    for _ in range(10):
+        old = background.pid()
+        os.kill(old, signal.SIGTERM)
+        wait_until(lambda: background.launch()[0] == 0, 20, 'the next instance')
+        assert background.pid() != old
+        with open(background.pid_file) as f, pytest.raises(BlockingIOError):
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_usr1_opens_a_new_log_file_after_a_rotation(background):

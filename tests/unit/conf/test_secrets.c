@@ -111,11 +111,13 @@ static void test_bad_files(void **state)
         {"EVP_aes_256_cbc", "0011", "64 hex digits", 0400},
         {"EVP_aes_256_cbc", "zz" VECTOR_KEY, "64 hex digits", 0400},
         {"EVP_aes_256_cbc\"", VECTOR_KEY, "JSON", 0400},
+        {"EVP_aes_256_cbc", VECTOR_KEY "\" \"", "JSON", 0400},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         write_key(s, rows[i].cipher, rows[i].key, rows[i].mode);
         assert_int_equal(sl_secrets_load(s->dir, &secrets, &err), SL_EINVAL);
         assert_non_null(strstr(err.text, rows[i].error));
+        assert_null(strstr(err.text, VECTOR_KEY)); /* no message may hold the key */
         assert_null(secrets);
     }
     char path[256];

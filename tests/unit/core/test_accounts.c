@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -203,6 +206,11 @@ static void test_file(void **state)
     b = sl_accounts_builder_new();
     assert_int_equal(sl_accounts_file_load("/nonexistent/accounts", b, &err), SL_ESYS);
     assert_int_equal(sl_accounts_file_load("/", b, &err), SL_ELIMIT);
+    char pipe[] = "/tmp/accounts_pipe_XXXXXX"; /* nobody writes: must not wait for that */
+    int fd = mkstemp(pipe);
+    assert_true(fd >= 0 && close(fd) == 0 && unlink(pipe) == 0 && mkfifo(pipe, 0600) == 0);
+    assert_int_equal(sl_accounts_file_load(pipe, b, &err), SL_ELIMIT);
+    unlink(pipe);
     sl_accounts_builder_free(b);
 }
 

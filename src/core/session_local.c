@@ -77,6 +77,19 @@ static void note_prepare(struct sl_session *s, const struct sl_request *rq)
         (uint8_t)sl_sql_thread_ids(rq->data + SL_PACKET_HEADER + 1, rq->len - SL_PACKET_HEADER - 1);
 }
 
+/* Multi-statements on or off. It outlives COM_RESET_CONNECTION and COM_CHANGE_USER on a server, so
+ * later connections ask for it when they log in. Other values are refused by the server. */
+static void note_option(struct sl_session *s, const struct sl_request *rq)
+{
+    uint16_t option = sl_get_le16(rq->data + SL_PACKET_HEADER + 1);
+    if (option > 1) {
+        return;
+    }
+    s->multi_statements = option == 0;
+    s->capabilities &= ~(uint64_t)SL_CAP_MULTI_STATEMENTS;
+    s->capabilities |= s->multi_statements ? SL_CAP_MULTI_STATEMENTS : 0;
+}
+
 bool sl_session_local_command(struct sl_session *s, struct sl_request *rq)
 {
     s->shows_ids = 0;
@@ -96,7 +109,7 @@ bool sl_session_local_command(struct sl_session *s, struct sl_request *rq)
         set_pending_db(s, rq);
         return false;
     case SL_COM_SET_OPTION:
-        s->multi_statements = sl_get_le16(rq->data + SL_PACKET_HEADER + 1) == 0;
+        note_option(s, rq);
         return false;
     case SL_COM_PROCESS_KILL: {
         struct sl_sql_info info = {.op = SL_SQL_OP_KILL,

@@ -42,6 +42,8 @@ static bool expects_table(const struct walk *w, uint16_t word)
         return w->first_word == SL_W_CREATE || w->first_word == SL_W_DROP;
     case SL_W_LIKE:
         return w->first_word == SL_W_CREATE;
+    case SL_W_REPLACE: /* not CREATE OR REPLACE TEMPORARY TABLE t */
+        return w->last_word != SL_W_OR;
     case SL_W_USING: /* DELETE .. USING t; not JOIN .. USING (a) */
         return w->first_word == SL_W_DELETE;
     case SL_W_FROM:
@@ -59,7 +61,6 @@ static bool expects_table(const struct walk *w, uint16_t word)
     case SL_W_SEQUENCE:
     case SL_W_DELETE:
     case SL_W_INSERT:
-    case SL_W_REPLACE:
     case SL_W_TO:
     case SL_W_FOR: /* NEXT VALUE FOR s */
         return true;

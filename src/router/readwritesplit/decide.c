@@ -22,7 +22,7 @@ static const struct {
     [RWS_RULE_LOCKED] = {RWS_TARGET_PRIMARY, "locked to the primary"},
     [RWS_RULE_TRX_READ_ONLY] = {RWS_TARGET_TRX, "READ ONLY transaction open"},
     [RWS_RULE_TRX_READ_ONLY_PRIMARY] = {RWS_TARGET_PRIMARY,
-                                        "READ ONLY transaction, max_slave_connections=0"},
+                                        "READ ONLY transaction; temporary tables or no replicas"},
     [RWS_RULE_TRX_READ_ONLY_BEGINS] = {RWS_TARGET_REPLICA, "begins a READ ONLY transaction"},
     [RWS_RULE_TRX_CONTROL] = {RWS_TARGET_PRIMARY, "begins or ends a transaction"},
     [RWS_RULE_TRX_OPEN] = {RWS_TARGET_PRIMARY, "transaction open"},
@@ -48,6 +48,7 @@ static const struct {
     [RWS_RULE_LOCKED_SERIALIZABLE] = {RWS_TARGET_PRIMARY, "locked: isolation level SERIALIZABLE"},
     [RWS_RULE_LOCKED_STATE] = {RWS_TARGET_PRIMARY,
                                "locked: only the primary has all of the session's state"},
+    [RWS_RULE_LOCKED_TABLES] = {RWS_TARGET_PRIMARY, "locked: LOCK TABLES"},
     [RWS_RULE_HINT_MASTER] = {RWS_TARGET_PRIMARY, "hint: route to master"},
     [RWS_RULE_HINT_SLAVE] = {RWS_TARGET_REPLICA, "hint: route to slave"},
     [RWS_RULE_HINT_LAST] = {RWS_TARGET_LAST, "hint: route to last"},
@@ -154,7 +155,8 @@ static enum rws_rule decide_trx(const struct rws_facts *f)
         if (f->has_trx_server) {
             return RWS_RULE_TRX_READ_ONLY;
         }
-        return f->no_replicas ? RWS_RULE_TRX_READ_ONLY_PRIMARY : RWS_RULE_TRX_READ_ONLY_BEGINS;
+        return f->no_replicas || f->has_temp_tables ? RWS_RULE_TRX_READ_ONLY_PRIMARY
+                                                    : RWS_RULE_TRX_READ_ONLY_BEGINS;
     }
     if (f->type & TRX_CONTROL) {
         return RWS_RULE_TRX_CONTROL;

@@ -107,6 +107,8 @@ static void lost_idle_primary(struct rws *r)
         lose_session(r, "the primary was lost, and temporary tables with it (strict_tmp_tables)");
     } else if (r->used_get_lock) {
         lose_session(r, "the primary was lost, and locks of GET_LOCK() with it");
+    } else if (r->locks & RWS_LOCK_TABLES) {
+        lose_session(r, "the primary was lost, and locks of LOCK TABLES with it");
     }
 }
 

@@ -176,6 +176,9 @@ static const char *why_primary(const struct sl_session *s)
     if (r->locks & RWS_LOCK_STATE) {
         return "a session command too long to be sent to every server";
     }
+    if (r->locks & RWS_LOCK_TABLES) {
+        return "LOCK TABLES";
+    }
     return r->locks & RWS_LOCK_SP_CALL ? "a stored procedure was called (strict_sp_calls)"
                                        : "a multi-statement was run (strict_multi_stmt)";
 }

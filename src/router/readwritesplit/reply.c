@@ -93,6 +93,19 @@ static uint32_t tag_of(const struct sl_backend *b)
     return b->queue[at].tag;
 }
 
+/* LOCK TABLES holds on the primary alone, and under it the session sees the locked tables only. A
+ * LOCK TABLES that fails has released the locks before it; so does a transaction that begins. */
+static void update_table_locks(struct rws *r, const struct sl_reply *reply)
+{
+    bool is_done = reply->kind != SL_REPLY_KIND_ERR;
+    if (r->op == SL_SQL_OP_LOCK && is_done) {
+        r->locks |= RWS_LOCK_TABLES;
+    } else if (r->op == SL_SQL_OP_LOCK ||
+               (is_done && (r->op == SL_SQL_OP_UNLOCK || (r->type & SL_SQL_TRX_BEGIN)))) {
+        r->locks &= (uint8_t)~RWS_LOCK_TABLES;
+    }
+}
+
 static void update_locks(struct rws *r)
 {
     if (r->session->trx.is_serializable) {
@@ -147,6 +160,7 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     }
     r->history_id = 0;
     rws_drop_saved(r);
+    update_table_locks(r, reply);
     update_locks(r);
 }
 

@@ -46,14 +46,24 @@ static struct sl_slice prepared_text(struct rws *r, uint32_t slot)
              : sl_slice(NULL, 0);
 }
 
+/* What the server calls the function that does not know the id (sql/sql_prepare.cc). */
+static const char *server_function(uint8_t command)
+{
+    return command == SL_COM_STMT_FETCH          ? "mysqld_stmt_fetch"
+           : command == SL_COM_STMT_RESET        ? "mysqld_stmt_reset"
+           : command == SL_COM_STMT_BULK_EXECUTE ? "mysqld_stmt_bulk_execute"
+                                                 : "mysqld_stmt_execute";
+}
+
 /* Commands that name a statement. False: the id is unknown and the client has been told. */
 static bool parse_stmt(struct rws *r, struct sl_request *rq, struct parsed *p)
 {
     p->stmt = rws_stmt_get(r, sl_stmt_id(rq->data + SL_PACKET_HEADER));
     if (!p->stmt || p->stmt->is_kept) {
         sl_session_answer_error(r->session, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
-                                "Unknown prepared statement handler (%u) given to the proxy",
-                                sl_stmt_id(rq->data + SL_PACKET_HEADER));
+                                "Unknown prepared statement handler (%u) given to %s",
+                                sl_stmt_id(rq->data + SL_PACKET_HEADER),
+                                server_function(rq->command));
         return false;
     }
     p->info.type = p->stmt->type;
@@ -93,6 +103,7 @@ static enum rws_target decide(struct rws *r, const struct sl_request *rq, const 
         .op = p->info.op,
         .is_multi = p->info.is_multi,
         .reads_temp_table = p->reads_temp_table,
+        .has_temp_tables = r->temp_tables.count > 0,
         .is_locked = r->locks != 0,
         .variables_in_master = r->cfg->use_sql_variables_in == SL_VARIABLES_IN_MASTER,
         .no_replicas = r->cfg->max_slave_connections == 0,
@@ -742,7 +753,7 @@ static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *
     if (rq->command == SL_COM_STMT_FETCH) {
         if (p->stmt->cursor == RWS_NONE || !s->backends[p->stmt->cursor]) {
             sl_session_answer_error(s, SL_ER_STMT_HAS_NO_OPEN_CURSOR, NULL,
-                                    "The statement (%u) has no open cursor.",
+                                    "The statement (%u) has no open cursor",
                                     rws_stmt_slot(r, p->stmt));
             return;
         }

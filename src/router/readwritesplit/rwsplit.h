@@ -36,7 +36,8 @@ enum rws_lock {
     RWS_LOCK_MULTI_STMT = 1,
     RWS_LOCK_SP_CALL = 2,
     RWS_LOCK_SERIALIZABLE = 4,
-    RWS_LOCK_STATE = 8 /* only the primary has some of the session's state */
+    RWS_LOCK_STATE = 8,  /* only the primary has some of the session's state */
+    RWS_LOCK_TABLES = 16 /* LOCK TABLES: until they are released */
 };
 
 enum rws_target {
@@ -85,6 +86,7 @@ enum rws_rule {
     RWS_RULE_LOCKED_CALL,
     RWS_RULE_LOCKED_SERIALIZABLE,
     RWS_RULE_LOCKED_STATE,
+    RWS_RULE_LOCKED_TABLES,
     /* of rws_hint_apply() */
     RWS_RULE_HINT_MASTER,
     RWS_RULE_HINT_SLAVE,
@@ -167,6 +169,7 @@ struct rws_facts {
     uint8_t op;
     bool is_multi;
     bool reads_temp_table;
+    bool has_temp_tables;
     bool is_locked;           /* to the primary */
     bool variables_in_master; /* use_sql_variables_in=master */
     bool no_replicas;         /* max_slave_connections=0 */

@@ -18,6 +18,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+#define WORD_SHOWN_MAX 60 /* of a line in a message */
+
 struct reader {
     const char *file;
     int line;
@@ -243,11 +245,23 @@ static void start_key(struct reader *r, struct sl_slice name)
     }
 }
 
+/* The first word of a key: what a message may show of a line, since a password may follow. */
+static struct sl_slice first_word(struct sl_slice text)
+{
+    size_t len = 0;
+    while (len < text.len && len < WORD_SHOWN_MAX && !isspace(text.data[len]) &&
+           text.data[len] != ':' && text.data[len] != '=') {
+        len++;
+    }
+    return sl_slice(text.data, len);
+}
+
 static void read_key(struct reader *r, struct sl_slice line)
 {
+    struct sl_slice word = first_word(line);
     if (!r->in_section) {
         sl_conf_error(r->report, place(r, NULL), "'%.*s' stands before the first [section]",
-                      (int)SL_MIN(line.len, 60u), (const char *)line.data);
+                      (int)word.len, (const char *)word.data);
         return;
     }
     const uint8_t *equals = memchr(line.data, '=', line.len);
@@ -257,6 +271,14 @@ static void read_key(struct reader *r, struct sl_slice line)
         equals != NULL ? trim(sl_slice(equals + 1, line.len - name_len - 1)) : sl_slice(NULL, 0);
     if (name.len == 0) {
         sl_conf_error(r->report, place(r, NULL), "there is no name before '='");
+        return;
+    }
+    if (equals == NULL && word.len < name.len && word.len < WORD_SHOWN_MAX) {
+        sl_conf_error(r->report, place(r, NULL), "'=' is missing behind '%.*s'", (int)word.len,
+                      (const char *)word.data);
+        finish_key(r);
+        r->key = to_text(word);
+        r->is_key_broken = true; /* lines that continue it belong to it */
         return;
     }
     if (equals_key(r->key, name)) {

@@ -91,7 +91,7 @@ static void test_everything_wrong(void **state)
     copy_data(s, "bad.cnf");
     assert_int_equal(scratch_load(s), SL_EINVAL);
     static const char *const errors[] = {
-        "'stray=1' stands before the first [section]",
+        "'stray' stands before the first [section]",
         "invalid value '0' of 'threads': out of range; allowed: a whole number, not negative "
         "(1..4096), or auto",
         "unknown parameter 'thraeds', did you mean 'threads'?",

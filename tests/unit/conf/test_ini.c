@@ -99,10 +99,17 @@ static void test_bad_lines(void **state)
         const char *text;
         const char *error;
     } rows[] = {
-        {"a=1\n", "before the first [section]"},    {"[s\na=1\n", "']' is missing"},
-        {"[s] x\na=1\n", "unexpected text"},        {"[]\n", "needs a name"},
-        {"[a b]\nx=1\n", "may not contain blanks"}, {"[@@x]\nx=1\n", "reserved"},
+        {"a=1\n", "before the first [section]"},
+        {"[s\na=1\n", "']' is missing"},
+        {"[s] x\na=1\n", "unexpected text"},
+        {"[]\n", "needs a name"},
+        {"[a b]\nx=1\n", "may not contain blanks"},
+        {"[@@x]\nx=1\n", "reserved"},
         {"[s]\n=1\n", "no name before '='"},
+        {"[s]\npassword sesame\n", "'=' is missing behind 'password'"},
+        {"[s]\npassword: sesame\n also sesame\n", "'=' is missing behind 'password'"},
+        {"password=sesame\n", "'password' stands before the first [section]"},
+        {"password : sesame\n", "'password' stands before the first [section]"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -110,6 +117,7 @@ static void test_bad_lines(void **state)
         parse(&p, rows[i].text);
         assert_int_equal(p.report.error_count, 1);
         assert_true(report_has(&p.report, true, 0, rows[i].error));
+        assert_false(report_has(&p.report, true, 0, "sesame")); /* no message shows a password */
         clear(&p);
     }
 }

@@ -32,8 +32,9 @@ static char *complete_path(const struct sl_cli_call *call, const char *path)
 }
 
 static void put_refusal(struct sl_cli_call *call, const struct sl_cli_request *request,
-                        const struct sl_cli_reply *reply, json_t *body)
+                        struct sl_cli_reply *reply, json_t *body)
 {
+    sl_cli_text_tame(reply->reason);
     sl_cli_text_putf(call->error, "Server at %s responded with %ld %s to `%s %s`", request->host,
                      reply->code, reply->reason, request->method, request->path);
     if (body != NULL) {
@@ -44,7 +45,7 @@ static void put_refusal(struct sl_cli_call *call, const struct sl_cli_request *r
 
 /* Turns the reply into JSON; *ret stays NULL for an empty one. */
 static int read_reply(struct sl_cli_call *call, const struct sl_cli_request *request,
-                      const struct sl_cli_reply *reply, json_t **ret)
+                      struct sl_cli_reply *reply, json_t **ret)
 {
     struct sl_slice text = sl_buf_slice(&reply->body);
     json_error_t why;
@@ -81,9 +82,11 @@ int sl_cli_call_send(struct sl_cli_call *call, const char *method, const char *p
     int rc = call->transport->send(call->transport, &request, &reply, call->error);
     if (rc == SL_OK) {
         rc = read_reply(call, &request, &reply, &answer);
-        struct sl_slice warning = sl_buf_slice(&reply.warning);
-        sl_cli_text_put_bytes(call->warning, warning.data, warning.len);
-        sl_cli_text_put(call->warning, warning.len > 0 ? "\n" : "");
+        char *warning = sl_cli_text_take(&reply.warning);
+        sl_cli_text_tame(warning);
+        sl_cli_text_put(call->warning, warning);
+        sl_cli_text_put(call->warning, *warning != '\0' ? "\n" : "");
+        sl_free(warning);
     }
     if (ret != NULL) {
         *ret = answer;

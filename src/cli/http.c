@@ -73,6 +73,7 @@ static void put_failure(struct sl_cli_http *http, CURLcode rc, const struct sl_c
                         struct sl_buf *error)
 {
     const char *why = http->message[0] != '\0' ? http->message : curl_easy_strerror(rc);
+    sl_cli_text_tame(http->message); /* may quote what the server sent */
     switch (rc) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:

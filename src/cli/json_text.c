@@ -6,6 +6,7 @@
 #include "cli/json_text.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +29,20 @@ static void put_real(struct sl_buf *out, double number)
     sl_cli_text_put(out, text);
 }
 
+/* The library escapes control characters below 0x20; DEL and C1 can steer a terminal as well. */
+static void put_escaped(struct sl_buf *out, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        bool is_c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+        if (is_c1 || *p == 0x7f) {
+            p += is_c1;
+            sl_cli_text_putf(out, "\\u%04x", *p);
+        } else {
+            sl_cli_text_put_bytes(out, p, 1);
+        }
+    }
+}
+
 static void put_scalar(struct sl_buf *out, json_t *value)
 {
     if (json_is_real(value)) {
@@ -36,7 +51,7 @@ static void put_scalar(struct sl_buf *out, json_t *value)
     }
     char *text = json_dumps(value, JSON_ENCODE_ANY);
     sl_assert(text != NULL);
-    sl_cli_text_put(out, text);
+    put_escaped(out, text);
     free(text); /* the library's memory */
 }
 

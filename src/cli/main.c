@@ -113,8 +113,18 @@ static int run(const struct sl_cli_settings *settings, const struct sl_cli_line 
     }
     sl_buf_free(&out);
     sl_cli_http_close(http);
-    if (fflush(stdout) != 0 && rc == SL_OK) {
-        sl_cli_text_putf(error, "Cannot write the output: %s", strerror(errno));
+    return rc;
+}
+
+/* What a full disk or a closed pipe swallowed must not look like success. The error of an earlier
+ * write is no longer known when the stream says that there was one. */
+static int check_output(int rc, struct sl_buf *error)
+{
+    errno = 0;
+    bool is_written = fflush(stdout) == 0 && !ferror(stdout);
+    if (!is_written && rc == SL_OK) {
+        sl_cli_text_putf(error, "Cannot write the output%s%s", errno != 0 ? ": " : "",
+                         errno != 0 ? strerror(errno) : "");
         rc = SL_ESYS;
     }
     return rc;
@@ -158,6 +168,7 @@ int main(int argc, char **argv)
     } else if (rc == SL_OK) {
         rc = run_with_settings(&line, program, &error);
     }
+    rc = check_output(rc, &error);
     if (rc < 0) {
         print_error(&error);
     }

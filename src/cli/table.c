@@ -40,20 +40,6 @@ void sl_cli_table_free(struct sl_cli_table *t)
     t->cell_count = t->capacity = 0;
 }
 
-/* Tabs become blanks; C0, DEL and (in UTF-8, C2 80..9F) C1 control characters become '?'. */
-static void tame(char *cell)
-{
-    for (unsigned char *p = (unsigned char *)cell; *p != '\0'; p++) {
-        if (*p == '\t') {
-            *p = ' ';
-        } else if ((*p < 0x20 && *p != '\n') || *p == 0x7f) {
-            *p = '?';
-        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-            *p = p[1] = '?';
-        }
-    }
-}
-
 void sl_cli_table_add(struct sl_cli_table *t, char *cell)
 {
     if (t->cell_count == t->capacity) {
@@ -61,7 +47,7 @@ void sl_cli_table_add(struct sl_cli_table *t, char *cell)
         t->cells = sl_realloc(t->cells, t->capacity * sizeof(*t->cells));
         sl_assert(t->cells != NULL);
     }
-    tame(cell);
+    sl_cli_text_tame(cell);
     t->cells[t->cell_count++] = cell;
 }
 

@@ -66,6 +66,19 @@ char *sl_cli_text_take(struct sl_buf *b)
     return text;
 }
 
+void sl_cli_text_tame(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        if (*p == '\t') {
+            *p = ' ';
+        } else if ((*p < 0x20 && *p != '\n') || *p == 0x7f) {
+            *p = '?';
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            *p = p[1] = '?';
+        }
+    }
+}
+
 /* Length of the character at `text`, its width in *ret_width. */
 static size_t measure(const char *text, size_t len, size_t *ret_width)
 {

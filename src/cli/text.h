@@ -23,6 +23,10 @@ char *sl_cli_text_take(struct sl_buf *b);
 /* As sl_strndup, but never NULL. */
 char *sl_cli_text_copy(const char *text, size_t len);
 
+/* Tabs become blanks; control characters but line ends (C0, DEL and, in UTF-8, C1) become '?', so
+ * that data from a server cannot steer the terminal. */
+void sl_cli_text_tame(char *text);
+
 /* Cells that `len` bytes of UTF-8 take on a terminal. Broken sequences count one a byte. */
 size_t sl_cli_text_width(const char *text, size_t len);
 

@@ -143,6 +143,45 @@ def test_network_failures(api, home):
     assert p.returncode == 1 and '--secure' in p.stderr
 
 
+@pytest.mark.parametrize('args', [
+    ('show', 'server', 'Galera-71'), ('list', 'servers'), ('api', 'get', 'servers'),
+    ('show', 'modules'), ('--help',), ('--version',)])
+def test_output_that_cannot_be_written_is_an_error(api, home, args):
+    with open('/dev/full', 'w') as full:
+        p = subprocess.run([SEALANECTL, '-h', api.host, *args], stdin=subprocess.DEVNULL,
+                           stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert p.returncode == 1 and 'Cannot write the output' in p.stderr, p
+
+
+def test_a_server_cannot_steer_the_terminal(home):
+    """Escape sequences in the status line, in a warning, and as C1 characters in JSON."""
+    csi = b'\xc2\x9b'
+
+    def serve(listener):
+        for body, status in ((b'{"a": "%s2J\x7f"}' % csi, b'200 OK'),
+                             (b'{"errors": ["%s"]}' % csi, b'400 \x1b[2J' + csi + b'31m')):
+            peer = listener.accept()[0]
+            peer.recv(65536)
+            peer.sendall(b'HTTP/1.1 %s\r\nMxs-Warning: \x1b[2J%s\r\nContent-Length: %d\r\n'
+                         b'Connection: close\r\n\r\n%s' % (status, csi, len(body), body))
+            peer.close()
+
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        host = '127.0.0.1:%d' % listener.getsockname()[1]
+        for code in (0, 1):
+            master, slave = pty.openpty()
+            p = subprocess.run([SEALANECTL, '-h', host, 'api', 'get', 'x'], stdin=slave,
+                               stdout=slave, stderr=slave, timeout=30)
+            os.close(slave)
+            shown = os.read(master, 65536)
+            os.close(master)
+            assert p.returncode == code and shown
+            ours = re.sub(rb'\x1b\[(31|33|39)m', b'', shown)      # colours of our own
+            assert b'\x1b' not in ours and csi not in ours and b'\x7f' not in ours, shown
+            assert b'\\u009b' in ours, shown
+
+
 def test_tls(home):
     pem = str(home / 'server.pem')
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-nodes', '-subj', '/CN=test',

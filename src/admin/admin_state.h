@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin/audit.h"
 #include "admin/auth.h"
 #include "admin/stamps.h"
 
@@ -21,6 +22,7 @@ struct sl_admin {
     struct MHD_Daemon *daemon;
     struct sl_auth auth;
     struct sl_stamps stamps;
+    struct sl_audit audit;
     char *key_pem, *cert_pem, *ca_pem; /* NULL without TLS */
     _Atomic bool is_stopping;
     _Atomic uint64_t requests; /* served since start */

@@ -228,6 +228,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return goes_on ? MHD_YES : MHD_NO;
     }
     const char *module = sl_log_module_set("rest");
+    uint64_t start_us = sl_clock_mono_us();
     atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
     take_request(x, a, connection, url, method);
     if (x->rs.status == 0) {
@@ -235,6 +236,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     sl_assert(x->rs.status != 0);
     enum MHD_Result rc = send_answer(x, connection);
+    sl_audit_note(&a->audit, &x->rq, x->rs.status, sl_clock_mono_us() - start_us);
     sl_log_module_set(module);
     return rc;
 }
@@ -413,6 +415,7 @@ int sl_admin_start(struct sl_core *core, struct sl_admin **ret, struct sl_err *e
     sl_stamps_init(&a->stamps, sl_clock_wall_s());
     int rc = load_tls(a, g, err);
     rc = rc < 0 ? rc : load_auth(a, g, err);
+    rc = rc < 0 ? rc : sl_audit_open(&a->audit, g, err);
     rc = rc < 0 ? rc : start_daemon(a, g, err);
     if (rc < 0) {
         sl_admin_stop(a);
@@ -446,6 +449,7 @@ void sl_admin_stop(struct sl_admin *a)
     sl_jwt_keys_free(a->auth.keys);
     sl_passwd_close(a->auth.passwd);
     sl_stamps_clear(&a->stamps);
+    sl_audit_close(&a->audit);
     free_secret(a->key_pem);
     sl_free(a->cert_pem);
     sl_free(a->ca_pem);

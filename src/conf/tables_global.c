@@ -194,10 +194,9 @@ static const struct sl_setting global_rows[] = {
     ROW(admin_jwt_issuer, STRING, 0, "maxscale", "Issuer named in tokens."),
     ROW(admin_oidc_url, STRING, RT | FUTURE, NULL, "Accept tokens of that OpenID provider."),
     ROW(admin_verify_url, STRING, FUTURE, NULL, "Let that URL verify tokens."),
-    ROW(admin_audit, BOOL, RT | FUTURE, "false", "Log calls of the REST API."),
-    ROW(admin_audit_file, PATH, RT | FUTURE, NULL,
-        "File of that log; <logdir>/admin_audit.csv when empty."),
-    ROW(admin_audit_exclude_methods, LIST, RT | FUTURE, NULL, "Methods left out of that log."),
+    ROW(admin_audit, BOOL, RT, "false", "Log calls of the REST API."),
+    ROW(admin_audit_file, PATH, RT, NULL, "File of that log; <logdir>/admin_audit.csv when empty."),
+    ROW(admin_audit_exclude_methods, LIST, RT, NULL, "Methods left out of that log."),
     /* several proxies */
     ROW(config_sync_cluster, STRING, RT | FUTURE, NULL,
         "Monitor through whose servers proxies share changes."),

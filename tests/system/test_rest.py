@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST interface on a running daemon in front of real servers."""
+import csv
 import re
 import threading
 import urllib.parse
@@ -137,6 +138,28 @@ def test_bad_requests(sealane):
         code, body = sealane.request(method, path)
         assert code == 404 and body['errors'][0]['detail'], (method, path)
     assert sealane.request('POST', '/servers')[0] == 405
+
+
+def test_audit(cluster, make_sealane, tmp_path):
+    path = tmp_path / 'audit.csv'
+    s = make_sealane(cluster, globals_={'admin_audit': 'true', 'admin_audit_file': str(path),
+                                        'admin_audit_exclude_methods': 'GET'})
+    s.wait_healthy()
+    s.request('PUT', '/servers/Galera-72/set?state=nonsense')
+    s.request('POST', '/users/inet', {'data': {'id': 'eve', 'type': 'inet',
+                                               'attributes': {'password': 's3cret',
+                                                              'account': 'basic'}}})
+    s.request('GET', '/servers', user='eve', password='wrong')
+    # the line is written behind the answer
+    wait_until(lambda: 'GET' in path.read_text(), 5, 'the refused call in the file')
+    with open(path, newline='') as file:
+        lines = list(csv.DictReader(file))
+    assert [(x['Method'], x['URI'], x['Response code']) for x in lines] == [
+        ('PUT', '/v1/servers/Galera-72/set?state=nonsense', '400'),
+        ('POST', '/v1/users/inet', '204'), ('GET', '/v1/servers', '401')]
+    assert [x['User'] for x in lines[:2]] == ['admin', 'admin']
+    assert {x['Host'] for x in lines} == {'127.0.0.1'}
+    assert '****' in lines[1]['Body'] and 's3cret' not in path.read_text()
 
 
 def test_metrics(sealane):

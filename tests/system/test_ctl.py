@@ -25,7 +25,8 @@ def test_list_servers_is_the_documents_table(sealane, cluster):
     assert [r[4] for r in rows] == ['Master, Synced, Running'] + ['Slave, Synced, Running'] * 2
     for row, node in zip(rows, cluster.nodes):
         assert row[1] == node.ip and row[2] == str(node.port)
-        assert re.fullmatch(r'70-7000-\d+', row[5]), row
+        # A cluster whose first node was killed and came back names one more domain.
+        assert any(re.fullmatch(r'70-7000-\d+', gtid) for gtid in row[5].split(',')), row
     assert lines[2].startswith('├') and lines[-1].startswith('└')
     assert '\x1b' not in text
 

@@ -160,6 +160,24 @@ static bool is_in_view(const struct look *l, unsigned i, const struct sl_galera_
            o->conf_id == v->conf_id && o->cluster_size == v->size;
 }
 
+/* Two servers of the configuration may lead to one node (an alias, a forwarded port): within a view
+ * an index is one node's. Such a node supports its view once. */
+static void find_aliases(struct look *l)
+{
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct sl_galera_observation *o = &l->obs[i];
+        l->plan->node[i].same_as = -1;
+        for (unsigned k = 0; k < i && has_view(o) && o->local_index >= 0; k++) {
+            const struct sl_galera_observation *p = &l->obs[k];
+            if (has_view(p) && p->local_index == o->local_index && p->conf_id == o->conf_id &&
+                p->cluster_size == o->cluster_size && strcmp(p->uuid, o->uuid) == 0) {
+                l->plan->node[i].same_as = (int)k;
+                break;
+            }
+        }
+    }
+}
+
 /* ---- member lists: wsrep_incoming_addresses, one entry per member in index order ---- */
 
 static bool nth_entry(const char *list, int64_t n, const char **ret, size_t *ret_len)
@@ -305,7 +323,8 @@ static bool is_of_the_past(struct look *l, unsigned i)
     struct sl_galera_view mine = {o->conf_id, o->cluster_size, 0};
     for (unsigned k = 0; k < l->count; k++) {
         mine.supporters += is_in_cluster(l, k) && has_view(&l->obs[k]) &&
-                           l->obs[k].conf_id == mine.conf_id && l->obs[k].cluster_size == mine.size;
+                           l->plan->node[k].same_as < 0 && l->obs[k].conf_id == mine.conf_id &&
+                           l->obs[k].cluster_size == mine.size;
     }
     if (mem->past_looks++ == 0) {
         mem->past_since_ms = l->now_ms;
@@ -348,7 +367,7 @@ static struct sl_galera_view view_of(const struct look *l, unsigned i)
 {
     struct sl_galera_view v = {l->obs[i].conf_id, l->obs[i].cluster_size, 0};
     for (unsigned k = 0; k < l->count; k++) {
-        v.supporters += is_in_view(l, k, &v);
+        v.supporters += is_in_view(l, k, &v) && l->plan->node[k].same_as < 0;
     }
     return v;
 }
@@ -700,6 +719,7 @@ void sl_galera_decide(const struct sl_galera_config *config, struct sl_galera_me
     memset(ret, 0, sizeof(*ret));
     struct look l = {config, memory, obs, count, now_ms, ret};
     find_cluster(&l);
+    find_aliases(&l);
     find_past(&l);
     struct sl_galera_view v = find_view(&l);
     judge_nodes(&l, v.supporters > 0 ? &v : &memory->view);

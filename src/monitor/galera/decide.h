@@ -160,6 +160,7 @@ struct sl_galera_plan {
         bool is_joined;
         bool is_slave;
         bool is_master;
+        int same_as; /* an earlier server that leads to the same node; -1 none */
         enum sl_galera_reason reason;
         char why[SL_GALERA_TEXT_MAX];     /* the reason with its particulars */
         char details[SL_GALERA_TEXT_MAX]; /* state_details for users, "" = nothing notable */

@@ -30,6 +30,10 @@ struct galera {
     struct sl_galera_observation *obs; /* [count] */
     struct sl_galera_plan plan;
     bool is_first_tick;
+    struct alias {
+        int seen; /* same_as of the last look; -1 none */
+        int told;
+    } aliases[SL_GALERA_NODES_MAX];
 
     pthread_mutex_t lock;
     struct sl_galera_plan shown; /* under lock */
@@ -82,6 +86,7 @@ static int new_instance(struct sl_monitor *m, void **ret_instance, struct sl_err
     for (unsigned i = 0; i < count; i++) {
         sl_galera_node_init(&g->nodes[i], &g->noted);
         g->shown.node[i].reason = SL_GALERA_WHY_NO_ANSWER;
+        g->aliases[i] = (struct alias){-1, -1};
     }
     *ret_instance = g;
     return SL_OK;
@@ -190,6 +195,22 @@ static void note_cluster(struct galera *g, const char *before)
     }
 }
 
+/* Told once, when two looks in a row say so: status variables are not read in one instant. */
+static void note_aliases(struct sl_monitor *m, struct galera *g)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        struct alias *a = &g->aliases[i];
+        int same_as = g->plan.node[i].same_as;
+        if (same_as >= 0 && same_as == a->seen && same_as != a->told) {
+            sl_log_warning("Servers '%s' and '%s' are one and the same node: it counts once",
+                           sl_monitor_server(m, (unsigned)same_as)->name,
+                           sl_monitor_server(m, i)->name);
+            a->told = same_as;
+        }
+        a->seen = same_as;
+    }
+}
+
 static void tick(struct sl_monitor *m, void *instance, uint64_t now_ms)
 {
     struct galera *g = instance;
@@ -202,6 +223,7 @@ static void tick(struct sl_monitor *m, void *instance, uint64_t now_ms)
     collect(m, g);
     sl_galera_decide(&g->config, &g->memory, g->obs, g->count, now_ms, &g->plan);
     note_cluster(g, before);
+    note_aliases(m, g);
     for (unsigned i = 0; i < g->count; i++) {
         publish(m, g, i);
     }

@@ -306,6 +306,38 @@ static void test_catching_up_is_bounded(void **state)
 
 /* Somebody bootstrapped a cut-off node by hand: its view may be newer, the majority is the
  * cluster. */
+/* One node under two names (server 1 is server 0) is one supporter of its view, not two. */
+static void test_one_node_under_two_names(void **state)
+{
+    healthy(4);
+    static const char members[] = "10.0.0.0:3306,10.0.0.2:3306,10.0.0.3:3306";
+    for (unsigned i = 0; i < 4; i++) {
+        set_view(i, 7, 3, i == 0 ? 0 : i - 1, members);
+    }
+    look();
+    assert_int_equal(plan.node[0].same_as, -1);
+    assert_int_equal(plan.node[1].same_as, 0);
+    assert_int_equal(plan.node[2].same_as, -1);
+    assert_true(plan.node[0].is_master && plan.node[1].is_slave && plan.node[3].is_slave);
+    /* The last member is behind a view change: with node 0 counted twice all three would seem seen
+     * and it would be thrown out. */
+    for (unsigned i = 0; i < 3; i++) {
+        obs[i].conf_id = 8;
+    }
+    later(2000);
+    assert_int_equal(plan.node[3].reason, SL_GALERA_WHY_CATCHING_UP);
+    assert_true(plan.node[3].is_slave);
+    /* Bootstrapped by hand it would outvote the component of the two others. */
+    healthy(4);
+    set_view(0, 9, 1, 0, "10.0.0.0:3306");
+    set_view(1, 9, 1, 0, "10.0.0.0:3306");
+    set_view(2, 8, 2, 0, "10.0.0.2:3306,10.0.0.3:3306");
+    set_view(3, 8, 2, 1, "10.0.0.2:3306,10.0.0.3:3306");
+    look();
+    assert_int_equal(plan.master, 2);
+    assert_false(plan.node[0].is_joined || plan.node[1].is_joined);
+}
+
 static void test_lone_bootstrapped_node_loses(void **state)
 {
     healthy(3);
@@ -614,6 +646,7 @@ int main(void)
         cmocka_unit_test(test_suspect_gains_nothing),
         cmocka_unit_test(test_join_does_not_flap),
         cmocka_unit_test(test_catching_up_is_bounded),
+        cmocka_unit_test(test_one_node_under_two_names),
         cmocka_unit_test(test_lone_bootstrapped_node_loses),
         cmocka_unit_test(test_stale_majority_loses),
         cmocka_unit_test(test_last_claimant_with_an_old_view),

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/json_depth.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -94,6 +95,10 @@ static int parse_value(const char **p, json_t **ret, struct sl_err *err)
 {
     json_error_t je;
     *p = skip_blanks(*p);
+    if (!sl_json_depth_is_sane(*p, strlen(*p))) {
+        return sl_err_set(err, SL_ELIMIT, "the filter has JSON nested deeper than %d",
+                          SL_JSON_DEPTH_MAX);
+    }
     *ret = json_loadb(*p, strlen(*p), JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &je);
     if (*ret == NULL) {
         return sl_err_set(err, SL_EINVAL,

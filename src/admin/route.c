@@ -16,6 +16,7 @@
 #include "admin/admin_state.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/json_depth.h"
 
 static const struct sl_admin_route routes[] = {
     {SL_ADMIN_GET, "", sl_admin_health_get, SL_ADMIN_OPEN},
@@ -173,6 +174,10 @@ static bool parse_body(struct sl_admin_request *rq, struct sl_admin_response *rs
             return false;
         }
         return true;
+    }
+    if (!sl_json_depth_is_sane(rq->raw_body, rq->raw_body_len)) {
+        sl_admin_fail(rs, 400, "the body is nested deeper than %d", SL_JSON_DEPTH_MAX);
+        return false;
     }
     json_error_t je;
     rq->body = json_loadb(rq->raw_body, rq->raw_body_len, 0, &je);

@@ -15,11 +15,11 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/json_depth.h"
 #include "base/mem.h"
 #include "core/accounts_internal.h"
 
 #define SECONDS_PER_DAY 86400
-#define NESTING_MAX 64 /* jansson would take 2048 */
 
 /* Bits of `access`: sql/privilege.h. */
 #define ACCESS_SUPER (UINT64_C(1) << 15)
@@ -83,26 +83,6 @@ static int64_t number_of(const json_t *object, const char *key, int64_t fallback
     return real > -9e18 && real < 9e18 ? (int64_t)real : fallback;
 }
 
-static bool nesting_is_sane(const char *text, size_t len)
-{
-    int depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < len; i++) {
-        if (in_string) {
-            in_string = text[i] != '"';
-            i += text[i] == '\\';
-            continue;
-        }
-        depth += text[i] == '[' || text[i] == '{';
-        depth -= text[i] == ']' || text[i] == '}';
-        in_string = text[i] == '"';
-        if (depth > NESTING_MAX) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- mysql.global_priv ------------------------------------------------------------------------ */
 
 static void add_auth(struct sl_account *account, const json_t *source)
@@ -149,7 +129,7 @@ int sl_accounts_builder_add_global_priv(struct sl_accounts_builder *b, const cha
                                         const char *host, const char *priv_json)
 {
     size_t len = strlen(priv_json);
-    json_t *row = nesting_is_sane(priv_json, len)
+    json_t *row = sl_json_depth_is_sane(priv_json, len)
                       ? json_loadb(priv_json, len, JSON_DECODE_INT_AS_REAL, NULL)
                       : NULL;
     if (!json_is_object(row)) {
@@ -219,8 +199,8 @@ int sl_json_rows(struct sl_slice text, const char *array_name,
                  void *arg, struct sl_err *err)
 {
     json_error_t where = {.line = 0};
-    if (!nesting_is_sane((const char *)text.data, text.len)) {
-        return sl_err_set(err, SL_EINVAL, "JSON is nested deeper than %d", NESTING_MAX);
+    if (!sl_json_depth_is_sane((const char *)text.data, text.len)) {
+        return sl_err_set(err, SL_EINVAL, "JSON is nested deeper than %d", SL_JSON_DEPTH_MAX);
     }
     json_t *root = json_loadb((const char *)text.data, text.len, JSON_DECODE_INT_AS_REAL, &where);
     if (root == NULL) {

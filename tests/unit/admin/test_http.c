@@ -222,6 +222,7 @@ static void test_endless_body(void **state)
     free(big);
 }
 
+/* Must not need more stack than the connection's thread has. */
 static void test_deep_body(void **state)
 {
     char deep[3000];

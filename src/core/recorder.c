@@ -300,11 +300,14 @@ static void log_statement(const struct sl_session *s, const struct sl_trace_entr
     struct tm tm;
     localtime_r(&seconds, &tm);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-    const char *rule = e->has_route ? s->ops->route_text(e->route.rule).rule : "";
-    sl_log_notice("Stmt %llu: %s.%03d, %s, %llu us, error %u, %s: %.*s",
+    const char *rule = e->has_route ? s->ops->route_text(e->route.rule).rule : "no route";
+    const char *server = e->reply_count > 0
+                             ? s->service->servers[e->replies[e->reply_count - 1].position]->name
+                             : "no server";
+    sl_log_notice("Stmt %llu: %s.%03d, %s, %llu us, error %u, on %s (%s): %.*s",
                   (unsigned long long)e->number, when, (int)(e->received_ms % 1000),
                   e->is_complete ? "complete" : "not complete", (unsigned long long)e->duration_us,
-                  e->error_code, rule, (int)e->text_len, e->text ? e->text : "");
+                  e->error_code, server, rule, (int)e->text_len, e->text ? e->text : "");
 }
 
 void sl_recorder_close(struct sl_session *s)

@@ -10,18 +10,16 @@ TAGS = itertools.count(1)
 MASTER, REPLICAS = {'71'}, {'72', '73'}
 
 
-@pytest.fixture(scope='module')
-def log(galera3):
-    """The general logs of all nodes, on for this module."""
-    who = Who(galera3.nodes)
+@pytest.fixture
+def log(cluster):
+    """The general logs of all nodes."""
+    who = Who(cluster.nodes)
     yield who
     who.off()
 
 
 @pytest.fixture
 def hinted(cluster, log, make_sealane):
-    for n in cluster.nodes:
-        n.sql('SET GLOBAL general_log=ON')
     s = make_sealane(cluster, service={'filters': 'Hints'},
                      extra=section('Hints', type='filter', module='hintfilter'))
     s.wait_healthy()

@@ -162,6 +162,9 @@ static void test_new_connection(void **state)
     uint32_t id = prepare(&w, &c, "INSERT INTO t VALUES (1)");
     close_stmt(&c, id);
     fake_server_kill(&w.servers[PRIMARY], false);
+    for (unsigned i = 0; i < 5000 && sl_server_connections(w.core->servers[PRIMARY]) > 0; i++) {
+        world_pump(&w, 1); /* until the loss is noticed */
+    }
     expect_ok(&w, &c, "INSERT INTO t VALUES (2)");
     assert_int_equal(prepare(&w, &c, "INSERT INTO t VALUES (1)"), id);
     assert_int_equal(execute(&w, &c, id).affected_rows, 101);

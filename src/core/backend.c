@@ -296,6 +296,24 @@ bool sl_backend_take_over(struct sl_backend *b, uint8_t command, uint32_t tag)
     return false;
 }
 
+bool sl_backend_disown(struct sl_backend *b)
+{
+    for (unsigned i = 0; i < b->queue_count; i++) {
+        struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
+        if (e->purpose != SL_PURPOSE_CLIENT) {
+            continue;
+        }
+        /* A reply that is done is an earlier one, whose end is being looked at now. */
+        if (i == 0 && b->reply.started && !sl_reply_is_done(&b->reply)) {
+            return false;
+        }
+        e->purpose = SL_PURPOSE_INTERNAL;
+        end_measuring(b);
+        return true;
+    }
+    return false;
+}
+
 int sl_backend_send_more(struct sl_backend *b, const void *data, size_t len)
 {
     b->last_used_ms = sl_loop_now_ms(b->session->worker->loop);

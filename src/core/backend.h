@@ -36,9 +36,10 @@ enum sl_purpose {
     SL_PURPOSE_CLIENT, /* forwarded to the client */
     /* a session command whose reply another backend delivers; OK/ERR is compared */
     SL_PURPOSE_IGNORE,
-    SL_PURPOSE_HISTORY, /* replay of the session's state on a new connection */
-    SL_PURPOSE_INIT,    /* connection_init_sql */
-    SL_PURPOSE_INTERNAL /* keep-alive ping, ROLLBACK of an orphaned transaction, ...: dropped */
+    SL_PURPOSE_HISTORY,  /* replay of the session's state on a new connection */
+    SL_PURPOSE_INIT,     /* connection_init_sql */
+    SL_PURPOSE_INTERNAL, /* keep-alive ping, ROLLBACK of an orphaned transaction, ...: dropped */
+    SL_PURPOSE_PROBE     /* the router's own question: it gets the bytes (on_probe) */
 };
 
 struct sl_expected {
@@ -112,6 +113,10 @@ int sl_backend_send_more(struct sl_backend *b, const void *data, size_t len);
  * backend that should have answered is lost. False if no such reply is expected here, or if it
  * has begun already. */
 bool sl_backend_take_over(struct sl_backend *b, uint8_t command, uint32_t tag);
+
+/* The reply to the client's command, expected here, is dropped when it comes: the router answers
+ * in another way. Only before any of it has come; else, or if none is expected, false. */
+bool sl_backend_disown(struct sl_backend *b);
 
 static inline bool sl_backend_is_ready(const struct sl_backend *b)
 {

@@ -56,7 +56,8 @@ static void refused_by_server(struct sl_backend *b, const struct sl_packet_err *
 static struct sl_handshake_response response_of(struct sl_backend *b)
 {
     struct sl_session *s = b->session;
-    unsigned flags = (b->server->tls ? SL_REQUEST_TLS : 0) | (s->db ? SL_REQUEST_DB : 0);
+    unsigned flags = (b->server->tls ? SL_REQUEST_TLS : 0) | (s->db ? SL_REQUEST_DB : 0) |
+                     (s->wants_state ? SL_REQUEST_SESSION_TRACK : 0);
     struct sl_handshake_response r = {
         .max_packet = s->client_max_packet,
         .collation = s->collation,
@@ -107,6 +108,7 @@ static void send_response(struct sl_backend *b, uint8_t seq)
         b->step = SL_BACKEND_AUTHENTICATING;
         b->reply.deprecate_eof = (r.capabilities & SL_CAP_DEPRECATE_EOF) != 0;
         b->reply.session_track = (r.capabilities & SL_CAP_SESSION_TRACK) != 0;
+        b->reply.stop_at_state = b->session->wants_state && b->reply.session_track;
     }
     sl_buf_free(&out);
     sl_wipe(token, sizeof token);

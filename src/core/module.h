@@ -88,6 +88,8 @@ struct sl_router_ops {
      * forwarded yet. True: the router deals with it (retries elsewhere, treats the connection as
      * lost); the client does not get it. May be NULL. */
     bool (*on_error)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply);
+    /* Bytes of a reply with SL_PURPOSE_PROBE, in order and before its on_reply. May be NULL. */
+    void (*on_probe)(struct sl_session *s, struct sl_backend *b, const uint8_t *data, size_t len);
     /* A backend is authenticated and can take commands. */
     void (*on_backend_ready)(struct sl_session *s, struct sl_backend *b);
     /* A backend connection is gone (refused, reset, killed, protocol error); it is closing

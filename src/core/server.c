@@ -200,6 +200,8 @@ int sl_server_new(const char *name, const struct sl_server_settings *settings, u
     s->name = sl_strdup(name);
     init_info(&s->info);
     atomic_init(&s->lag_s, SL_SERVER_LAG_UNKNOWN);
+    atomic_init(&s->recv_queue, -1);
+    atomic_init(&s->flow_control_pm, -1);
 
     /* One cache line set per worker: plain calloc does not promise the alignment the type asks
      * for. */
@@ -324,12 +326,31 @@ void sl_server_info_get(struct sl_server *s, struct sl_server_info *ret)
     pthread_mutex_unlock(&s->info_lock);
 }
 
+/* What routers look at for each read. */
+static void publish_replication(struct sl_server *s, const struct sl_server_info *info)
+{
+    struct sl_gtid_set position, binlog;
+    sl_gtid_set_parse(sl_slice_text(info->gtid_current_pos), &position);
+    sl_gtid_set_parse(sl_slice_text(info->gtid_binlog_pos), &binlog);
+    sl_gtid_set_merge(&position, &binlog);
+    sl_gtid_shared_replace(&s->position, &position);
+    atomic_store_explicit(&s->is_galera, info->is_galera, memory_order_relaxed);
+    atomic_store_explicit(&s->recv_queue, (int32_t)SL_MIN(info->recv_queue, INT32_MAX),
+                          memory_order_relaxed);
+    atomic_store_explicit(&s->flow_control_pm,
+                          info->flow_control_paused < 0
+                              ? -1
+                              : (int32_t)(SL_MIN(info->flow_control_paused, 1.0) * 1000),
+                          memory_order_relaxed);
+}
+
 void sl_server_info_set(struct sl_server *s, const struct sl_server_info *info)
 {
     pthread_mutex_lock(&s->info_lock);
     s->info = *info;
     pthread_mutex_unlock(&s->info_lock);
     atomic_store_explicit(&s->lag_s, info->lag_s, memory_order_relaxed);
+    publish_replication(s, info);
     if (info->ping_us > 0) {
         atomic_store_explicit(&s->ping_us, (uint64_t)info->ping_us, memory_order_relaxed);
     }

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "conf/tables.h"
 #include "core/diag.h"
+#include "repl/gtid.h"
 
 struct sl_dbc_config;
 struct sl_tls_context;
@@ -95,6 +96,12 @@ struct sl_server {
     struct sl_tls_context *tls; /* NULL without TLS */
     _Atomic uint32_t status;
     _Atomic int64_t lag_s; /* copy of info.lag_s for workers */
+    /* more copies for workers: of info.is_galera, recv_queue and the flow control share in per
+     * mille (-1: unknown), and of the newer of gtid_current_pos and gtid_binlog_pos */
+    _Atomic bool is_galera;
+    _Atomic int32_t recv_queue;
+    _Atomic int32_t flow_control_pm;
+    struct sl_gtid_shared position;
     /* adaptive_routing: shared moving average of select time */
     _Atomic uint64_t average_ns;
     _Atomic uint64_t ping_us;

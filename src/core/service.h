@@ -34,6 +34,7 @@ struct sl_service_counters {
     _Atomic uint64_t rw_transactions, ro_transactions;
     _Atomic uint64_t prepared_reused;
     _Atomic uint64_t retried_reads, held_statements, lost_primaries;
+    _Atomic uint64_t causal_waits, causal_failures; /* causal_reads: questions in front of reads */
     _Atomic uint64_t history_length_max;
     _Atomic uint64_t closed_sessions, closed_lifetime_s; /* for the average lifetime */
 } __attribute__((aligned(64)));

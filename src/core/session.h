@@ -100,7 +100,12 @@ struct sl_session {
     bool wants_whole;
     /* the filters have seen the command in the client's input: it comes again */
     bool is_filtered;
-    bool allows_infile;    /* the command in progress may ask for a local file */
+    bool allows_infile; /* the command in progress may ask for a local file */
+    /* the router's, set before a backend is opened: session tracking is asked of the servers
+     * whatever the client asked for, and ... */
+    bool wants_state;
+    /* ... a client that did ask does not hear of this variable; NULL: of all */
+    const char *hidden_variable;
     uint8_t command;       /* in progress or last */
     uint8_t next_seq;      /* sequence number of our next packet to the client */
     uint8_t sql_mode_bits; /* enum sl_sql_mode_bits */

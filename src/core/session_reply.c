@@ -18,6 +18,7 @@
 #include "core/recorder.h"
 #include "core/session.h"
 #include "proto/constants.h"
+#include "proto/ok.h"
 
 /* A server that is not waiting for anything talks: an ERR before it closes, or nonsense. Either
  * way it is over; nothing of it may reach a client that is not waiting for a reply. */
@@ -45,6 +46,22 @@ static void copy_reply(struct sl_session *s, const uint8_t *data, size_t len)
     }
 }
 
+static void note_forwarded(struct sl_backend *b, const uint8_t *data, size_t len)
+{
+    struct sl_session *s = b->session;
+    const struct sl_reply *r = &b->reply;
+    if (s->reply_copy) {
+        copy_reply(s, data, len);
+    }
+    s->bytes_moved += len;
+    s->next_seq = r->next_seq;
+    s->is_mid_packet = r->skip != 0 || r->in_fragment;
+    if (sl_conn_is_full(&s->client)) {
+        b->is_paused_for_client = true;
+        sl_conn_pause(&b->conn);
+    }
+}
+
 static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool is_first)
 {
     struct sl_session *s = b->session;
@@ -63,16 +80,27 @@ static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool i
             return rc;
         }
     }
-    if (s->reply_copy) {
-        copy_reply(s, data, len);
+    note_forwarded(b, data, len);
+    return SL_OK;
+}
+
+/* A packet that tells more of the session's state than the client asked for goes out without. */
+static int forward_hiding(struct sl_backend *b, const uint8_t *data, size_t len, bool is_first)
+{
+    struct sl_session *s = b->session;
+    bool asked = s->capabilities & SL_CAP_SESSION_TRACK;
+    size_t head = len - b->reply.state_len;
+    if (b->reply.state_len == 0 || (asked && !s->hidden_variable)) {
+        return forward(b, data, len, is_first);
     }
-    s->bytes_moved += len;
-    s->next_seq = r->next_seq;
-    s->is_mid_packet = r->skip != 0 || r->in_fragment;
-    if (sl_conn_is_full(&s->client)) {
-        b->is_paused_for_client = true;
-        sl_conn_pause(&b->conn);
+    int rc = head > 0 ? forward(b, data, head, is_first) : SL_OK;
+    uint8_t *out = rc < 0 ? NULL : sl_conn_reserve(&s->client, len - head);
+    if (!out) {
+        return rc < 0 ? rc : SL_ENOMEM;
     }
+    size_t n = sl_packet_ok_hide(out, data + head, len - head, asked ? s->hidden_variable : NULL);
+    sl_conn_commit(&s->client, n);
+    note_forwarded(b, out, n);
     return SL_OK;
 }
 
@@ -213,10 +241,13 @@ static size_t feed(struct sl_backend *b, const uint8_t *data, size_t len)
         bool is_ours = r->state == SL_REPLY_INFILE && !s->allows_infile;
         if (is_bare_error(r, n) && s->ops->on_error && s->ops->on_error(s, b, r)) {
             swallowed = true;
-        } else if (!is_ours && forward(b, data, n, is_first) < 0) {
+        } else if (!is_ours && forward_hiding(b, data, n, is_first) < 0) {
             sl_session_close(s, "out of memory");
             return len;
         }
+    }
+    if (purpose == SL_PURPOSE_PROBE && s->ops->on_probe) {
+        s->ops->on_probe(s, b, data, n);
     }
     if (b->step == SL_BACKEND_CLOSED) {
         return len; /* the router gave it up */

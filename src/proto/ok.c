@@ -157,6 +157,69 @@ int sl_packet_ok_strip(struct sl_buf *out, uint8_t seq, const uint8_t *payload, 
     return sl_writer_finish(&w);
 }
 
+/* Bytes of a block without the records of a variable; they are written too unless `w` is NULL.
+ * MariaDB writes one record per variable (sql/session_tracker.cc); one that holds several stays. */
+static size_t copy_records(struct sl_writer *w, struct sl_slice block, struct sl_slice variable)
+{
+    struct sl_reader in = sl_reader_slice(block);
+    size_t kept = 0;
+    while (sl_reader_left(&in) > 0) {
+        const uint8_t *begin = in.at;
+        uint8_t type = sl_read_u8(&in);
+        struct sl_reader record = sl_reader_slice(sl_read_lestr(&in));
+        struct sl_slice name = sl_read_lestr(&record);
+        if (type == SL_STATE_SYSTEM_VARIABLE && sl_slice_equal(name, variable)) {
+            continue;
+        }
+        kept += (size_t)(in.at - begin);
+        if (w) {
+            sl_write_bytes(w, begin, (size_t)(in.at - begin));
+        }
+    }
+    return kept;
+}
+
+static void write_ok(struct sl_writer *w, const struct sl_packet_ok *ok, struct sl_slice variable)
+{
+    size_t kept = variable.len > 0 ? copy_records(NULL, ok->state, variable) : 0;
+    uint16_t flag = kept > 0 ? 0 : SL_STATUS_SESSION_STATE_CHANGED;
+    sl_write_u8(w, ok->header);
+    sl_write_lenenc(w, ok->affected_rows);
+    sl_write_lenenc(w, ok->last_insert_id);
+    sl_write_u16(w, (uint16_t)(ok->status & ~(unsigned)flag));
+    sl_write_u16(w, ok->warnings);
+    if (ok->info.len > 0 || kept > 0) {
+        sl_write_lestr(w, ok->info);
+    }
+    if (kept > 0) {
+        sl_write_lenenc(w, kept);
+        copy_records(w, ok->state, variable);
+    }
+}
+
+size_t sl_packet_ok_hide(uint8_t *out, const uint8_t *packet, size_t len, const char *variable)
+{
+    const uint8_t *payload = packet + SL_PACKET_HEADER;
+    struct sl_writer w = sl_writer_array(out, len);
+    struct sl_packet_ok ok;
+    if (len == SL_PACKET_HEADER + 5) { /* EOF: says that there is news, and has no room for it */
+        memcpy(out, packet, len);
+        sl_put_le16(out + SL_PACKET_HEADER + 3,
+                    (uint16_t)(sl_get_le16(payload + 3) & ~SL_STATUS_SESSION_STATE_CHANGED));
+        return len;
+    }
+    if (sl_packet_ok_parse(payload, len - SL_PACKET_HEADER, true, &ok) == SL_OK) {
+        size_t begin = sl_write_packet_begin(&w);
+        write_ok(&w, &ok, variable ? sl_slice_text(variable) : sl_slice(NULL, 0));
+        sl_write_packet_end(&w, begin, sl_packet_seq(packet));
+        if (sl_writer_finish(&w) == SL_OK) {
+            return sl_writer_len(&w);
+        }
+    }
+    memcpy(out, packet, len);
+    return len;
+}
+
 /* ---- building ---- */
 
 int sl_packet_vbuild_err(struct sl_buf *buf, uint8_t seq, uint16_t code, const char *sqlstate,

@@ -91,6 +91,12 @@ bool sl_state_next(struct sl_state_iter *it, struct sl_state_record *ret);
  * SL_E*. */
 int sl_packet_ok_strip(struct sl_buf *out, uint8_t seq, const uint8_t *payload, size_t len);
 
+/* The packet at `packet` (header included, len bytes in all: an OK of a link that has
+ * SESSION_TRACK, or a 5-byte EOF) as somebody expects it who did not ask for that. `variable` NULL:
+ * without the state block; else only without the records of this system variable. `out` has room for
+ * len bytes. Returns the new length; len and an unchanged copy if it cannot be parsed. */
+size_t sl_packet_ok_hide(uint8_t *out, const uint8_t *packet, size_t len, const char *variable);
+
 /* ---- building ---- */
 
 /* sqlstate NULL: the state that belongs to the code. sqlstate "": none is sent, as before the

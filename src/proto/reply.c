@@ -53,6 +53,7 @@ void sl_reply_start(struct sl_reply *r, uint8_t command)
         .deprecate_eof = r->deprecate_eof,
         .session_track = r->session_track,
         .cache_metadata = r->cache_metadata,
+        .stop_at_state = r->stop_at_state,
         .on_state = r->on_state,
         .on_error = r->on_error,
         .arg = r->arg,
@@ -105,6 +106,14 @@ static enum verdict take_err(struct sl_reply *r, const struct packet *p)
     return TAKE_WHOLE;
 }
 
+/* Somebody wants to see this packet apart from the others. */
+static void note_state(struct sl_reply *r, const struct packet *p)
+{
+    if (r->stop_at_state && (r->status & SL_STATUS_SESSION_STATE_CHANGED)) {
+        r->state_len = SL_PACKET_HEADER + p->len;
+    }
+}
+
 static bool read_ok(struct sl_reply *r, const struct packet *p)
 {
     struct sl_packet_ok ok;
@@ -122,6 +131,7 @@ static bool read_ok(struct sl_reply *r, const struct packet *p)
     if (ok.has_state && r->on_state) {
         r->on_state(r->arg, ok.state);
     }
+    note_state(r, p);
     return true;
 }
 
@@ -140,6 +150,7 @@ static bool read_end(struct sl_reply *r, const struct packet *p)
     r->status = eof.status;
     r->has_status = true;
     r->warnings = eof.warnings;
+    note_state(r, p);
     return true;
 }
 
@@ -507,7 +518,8 @@ static size_t stream(struct sl_reply *r, size_t len)
 size_t sl_reply_feed(struct sl_reply *r, const uint8_t *data, size_t len)
 {
     size_t at = 0;
-    while (at < len && !is_over(r)) {
+    r->state_len = 0;
+    while (at < len && !is_over(r) && r->state_len == 0) {
         size_t used;
         if (r->skip > 0) {
             at += stream(r, len - at);

@@ -80,6 +80,10 @@ struct sl_reply {
     bool cache_metadata; /* SL_CAP_CACHE_METADATA: column counts carry one more byte */
     bool has_status;     /* an OK or EOF has set `status`; ERR, STATISTICS, some PREPARE do not */
     bool any_seq;        /* the next sequence number is not known (after a file of the client) */
+    /* Mode, kept by sl_reply_start(): feed() returns behind each packet that tells of changed
+     * session state; state_len is that packet's length, header included, and 0 after all others. */
+    bool stop_at_state;
+    uint32_t state_len;
 };
 
 /* Prepares for the reply to `command`; keeps the modes (deprecate_eof, session_track,

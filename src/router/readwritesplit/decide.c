@@ -43,6 +43,8 @@ static const struct {
     [RWS_RULE_TOO_LONG] = {RWS_TARGET_PRIMARY, "session state too long to be sent to every server"},
     [RWS_RULE_CURSOR] = {RWS_TARGET_FIXED, "cursor open"},
     [RWS_RULE_LONG_DATA] = {RWS_TARGET_FIXED, "long data sent"},
+    [RWS_RULE_CAUSAL] = {RWS_TARGET_REPLICA,
+                         "no replica has caught up: the primary (causal_reads)"},
     [RWS_RULE_LOCKED_MULTI] = {RWS_TARGET_PRIMARY, "locked: strict_multi_stmt"},
     [RWS_RULE_LOCKED_CALL] = {RWS_TARGET_PRIMARY, "locked: strict_sp_calls"},
     [RWS_RULE_LOCKED_SERIALIZABLE] = {RWS_TARGET_PRIMARY, "locked: isolation level SERIALIZABLE"},

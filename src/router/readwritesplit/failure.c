@@ -169,6 +169,9 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
 {
     struct rws *r = s->router;
     struct loss l = assess(r, b);
+    if (r->causal) {
+        rws_causal_backend_lost(r, b);
+    }
     r->tried |= 1ull << b->position;
     if (l.trx_lost) {
         lose_session(r, "the connection to the server was lost in the middle of a transaction");
@@ -270,6 +273,9 @@ bool rws_is_connecting(const struct sl_session *s)
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
 {
     struct rws *r = s->router;
+    if (r->causal) {
+        rws_causal_sweep(r, now_ms);
+    }
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
         if (sl_backend_is_ready(b) && is_idle_here(r, b) && rws_is_too_far_behind(r, (int)i)) {

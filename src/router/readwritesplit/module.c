@@ -45,8 +45,17 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
         cfg->master_reconnection = false;
     }
     check_lazy(service, cfg);
-    *ret_instance = service;
+    struct rws_instance *instance = sl_calloc(1, sizeof *instance);
+    if (!instance) {
+        return sl_err_set(err, SL_ENOMEM, "no memory for service '%s'", service->name);
+    }
+    *ret_instance = instance;
     return SL_OK;
+}
+
+static void instance_free(void *instance)
+{
+    sl_free(instance);
 }
 
 static void open_replicas(struct rws *r)
@@ -83,6 +92,7 @@ static void free_state(struct rws *r)
     sl_map_clear(&r->temp_tables);
     sl_free(r->next_trx);
     sl_free(r->samples);
+    sl_free(r->causal);
     sl_free(r);
 }
 
@@ -139,6 +149,11 @@ static int session_open(struct sl_session *s, struct sl_err *err)
         r->samples = sl_calloc(s->backend_count, sizeof *r->samples);
     }
     s->router = r;
+    struct rws_instance *instance = s->service->instance;
+    if (rws_causal_open(r, &instance->causal) < 0) {
+        sl_err_set(err, SL_ENOMEM, "Out of memory");
+        return refuse_session(r);
+    }
     if (!r->cfg->lazy_connect && !open_connections(r, err)) {
         return refuse_session(r);
     }
@@ -273,7 +288,8 @@ static size_t memory(const struct sl_session *s, uint64_t *ret_history_length)
     }
     *ret_history_length = r->history.total;
     return sizeof *r + r->history.bytes + r->stmt_capacity * sizeof *r->stmts + r->saved_len +
-           rws_reuse_memory(r) + (r->samples ? s->backend_count * sizeof *r->samples : 0);
+           rws_reuse_memory(r) + (r->samples ? s->backend_count * sizeof *r->samples : 0) +
+           (r->causal ? sizeof *r->causal + s->backend_count * sizeof r->causal->server[0] : 0);
 }
 
 static void server_statistics(const struct sl_service *service, struct sl_diag *out)
@@ -296,6 +312,23 @@ static void server_statistics(const struct sl_service *service, struct sl_diag *
     sl_diag_end(out);
 }
 
+/* last_gtid is what the global modes know; the others know one for each session. */
+static void causal_statistics(const struct sl_service *service, struct sl_diag *out)
+{
+    const struct sl_rwsplit_settings *cfg = service->router_settings;
+    const struct rws_instance *instance = service->instance;
+    if (cfg->causal_reads == SL_CAUSAL_NONE) {
+        return;
+    }
+    struct sl_gtid_set position;
+    char text[SL_GTID_SET_TEXT_MAX];
+    sl_gtid_shared_get(&instance->causal.position, &position);
+    sl_gtid_set_text(&position, text, sizeof text);
+    sl_diag_text(out, "last_gtid", text[0] ? text : NULL);
+    sl_diag_int(out, "causal_waits", (int64_t)SL_SERVICE_SUM(service, causal_waits));
+    sl_diag_int(out, "causal_failures", (int64_t)SL_SERVICE_SUM(service, causal_failures));
+}
+
 static void diagnostics(const struct sl_service *service, struct sl_diag *out)
 {
     sl_diag_int(out, "queries", (int64_t)SL_SERVICE_SUM(service, queries));
@@ -314,11 +347,14 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
         sl_diag_int(out, "prepared_statements_reused",
                     (int64_t)SL_SERVICE_SUM(service, prepared_reused));
     }
+    causal_statistics(service, out);
     server_statistics(service, out);
 }
 
 static const struct sl_router_ops ops = {
+    .on_probe = rws_causal_on_probe,
     .instance_new = instance_new,
+    .instance_free = instance_free,
     .diagnostics = diagnostics,
     .session_open = session_open,
     .session_close = session_close,

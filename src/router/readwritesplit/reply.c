@@ -119,6 +119,9 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
 {
     struct sl_session *s = r->session;
     uint32_t tag = tag_of(b);
+    if (r->causal) {
+        rws_causal_client_reply(r, b, reply);
+    }
     r->last = (int)b->position;
     r->tried = 0;
     r->held_since_ms = 0;
@@ -185,7 +188,10 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
         client_reply(r, b, reply);
         return;
     }
-    if (purpose == SL_PURPOSE_INTERNAL) {
+    if (purpose == SL_PURPOSE_PROBE) {
+        rws_causal_answered(r, b, reply, tag_of(b));
+    }
+    if (purpose == SL_PURPOSE_INTERNAL || purpose == SL_PURPOSE_PROBE) {
         go_on(r);
         return;
     }
@@ -226,6 +232,9 @@ static bool replay_history(struct rws *r, struct sl_backend *b)
 void rws_on_backend_ready(struct sl_session *s, struct sl_backend *b)
 {
     struct rws *r = s->router;
+    if (r->causal) {
+        rws_causal_backend_ready(r, b);
+    }
     if (!sl_history_is_recoverable(&r->history) || !replay_history(r, b)) {
         r->bad |= 1ull << b->position;
         sl_backend_close(b);

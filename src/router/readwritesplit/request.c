@@ -151,17 +151,25 @@ static void save(struct rws *r, const struct sl_request *rq)
 
 /* ---- holding ---- */
 
-static void hold(struct rws *r, bool is_saved)
+/* The command comes again when something has happened. */
+static void put_off(struct rws *r, bool is_saved)
 {
     if (r->held_since_ms == 0) {
         r->held_since_ms = sl_loop_now_ms(r->session->worker->loop);
-        sl_count(&sl_session_counters(r->session)->held_statements, 1);
     }
     if (is_saved) {
         r->is_waiting = true;
     } else {
         sl_session_hold(r->session);
     }
+}
+
+static void hold(struct rws *r, bool is_saved)
+{
+    if (r->held_since_ms == 0) {
+        sl_count(&sl_session_counters(r->session)->held_statements, 1);
+    }
+    put_off(r, is_saved);
 }
 
 int rws_connect(struct rws *r, int position)
@@ -199,7 +207,7 @@ int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl
 
 /* BEGIN inside a READ ONLY transaction of a replica goes to the primary; what it ends implicitly
  * is over there. */
-static void end_elsewhere(struct rws *r)
+void rws_end_elsewhere(struct rws *r)
 {
     static const uint8_t commit[] = {7, 0, 0, 0, SL_COM_QUERY, 'C', 'O', 'M', 'M', 'I', 'T'};
     struct sl_backend *b = r->trx_server == RWS_NONE ? NULL : r->session->backends[r->trx_server];
@@ -218,7 +226,7 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     r->position = position;
     r->slot = p->stmt ? rws_stmt_slot(r, p->stmt) : r->slot;
     if (s->trx.is_starting && target != RWS_TARGET_ALL && r->trx_server != position) {
-        end_elsewhere(r);
+        rws_end_elsewhere(r);
     }
     if (s->trx.is_open) {
         r->trx_server = target == RWS_TARGET_ALL ? r->trx_server : position;
@@ -346,10 +354,17 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
     if (p->stmt && !rq->is_whole && rws_stmt_needs_whole(r, b, rq) && sl_session_want_whole(s)) {
         return;
     }
+    if (r->causal && !is_write) {
+        enum rws_causal_step step = rws_causal_before(r, rq, p->info.type, (uint8_t)target, b);
+        if (step != RWS_CAUSAL_GO) {
+            r->is_passed_over = step == RWS_CAUSAL_AGAIN;
+            return;
+        }
+    }
     remember_next_trx(r, rq, p);
-    bool is_retryable = !is_write && r->cfg->retry_failed_reads && rq->is_whole &&
-                        !s->trx.is_open && target != RWS_TARGET_FIXED &&
-                        sl_command_has_reply(rq->command);
+    bool is_retryable = !is_write && (r->cfg->retry_failed_reads || r->causal) && rq->is_whole &&
+                        (!s->trx.is_open || rws_causal_is_waiting(r->causal)) &&
+                        target != RWS_TARGET_FIXED && sl_command_has_reply(rq->command);
     if (is_retryable && !is_saved) {
         save(r, rq);
     }
@@ -423,6 +438,13 @@ static void route_replica(struct rws *r, struct sl_request *rq, const struct par
         position = p->stmt->long_data;
         target = RWS_TARGET_FIXED;
         r->rule = RWS_RULE_LONG_DATA;
+    } else if (r->causal && r->causal->to_primary) {
+        position = rws_select_primary(r);
+        r->rule = RWS_RULE_CAUSAL;
+        if (position == RWS_NONE && !r->cfg->delayed_retry) {
+            rws_causal_no_primary(r);
+            return;
+        }
     } else {
         position = rws_select_replica(r, slot);
     }
@@ -728,6 +750,9 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     note_sent(r, rq, p, RWS_TARGET_ALL, (int)deciding->position);
     if (send_all(r, rq, able, deciding)) {
         r->held_since_ms = 0;
+        if (r->causal) {
+            rws_causal_sent_all(r, rq, able);
+        }
     }
 }
 
@@ -780,6 +805,9 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         return;
     }
     p.before = s->trx;
+    if (r->causal && !is_saved && r->held_since_ms == 0) {
+        rws_causal_begin(r);
+    }
     if (is_statement(rq->command) && !is_saved) {
         sl_trx_statement(&s->trx, &p.info);
         lock_if_strict(r, &p);
@@ -803,10 +831,17 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         r->locks |= RWS_LOCK_STATE;
     }
     const enum rws_rule rule = r->rule;
-    do { /* each time round excludes one more server */
+    bool must_ask = r->causal && target == RWS_TARGET_REPLICA && !rws_causal_asked(r);
+    r->is_passed_over = !must_ask;
+    if (must_ask) {
+        put_off(r, is_saved);
+    }
+    while (s->step == SL_SESSION_READY && r->is_passed_over) {
+        /* each time round excludes one more server */
         r->is_passed_over = false;
-        dispatch(r, rq, &p, rws_hint_apply(r, p.stmt, rule, target), is_saved);
-    } while (s->step == SL_SESSION_READY && r->is_passed_over);
+        bool is_forced = r->causal && r->causal->to_primary;
+        dispatch(r, rq, &p, is_forced ? target : rws_hint_apply(r, p.stmt, rule, target), is_saved);
+    }
     if (!is_saved && !s->busy) {
         s->trx = p.before; /* held, or answered without a server: nothing has begun */
     }

@@ -11,6 +11,7 @@
  *   prepared.c  prepared statements: our ids, each server's ids, parameter types
  *   reuse.c     a prepared statement serves again after its close
  *   reply.c     a reply is complete: history results, statement ids, measurements
+ *   causal*.c   causal_reads: reads that wait for what was written
  *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the
  *               session
  *
@@ -27,6 +28,7 @@
 #include "core/history.h"
 #include "core/session.h"
 #include "proto/params.h"
+#include "router/readwritesplit/causal.h"
 
 #define RWS_NONE (-1)
 #define RWS_SERVERS_MAX 64 /* positions are bits of a mask */
@@ -82,6 +84,7 @@ enum rws_rule {
     RWS_RULE_TOO_LONG,
     RWS_RULE_CURSOR,
     RWS_RULE_LONG_DATA,
+    RWS_RULE_CAUSAL,
     RWS_RULE_LOCKED_MULTI,
     RWS_RULE_LOCKED_CALL,
     RWS_RULE_LOCKED_SERIALIZABLE,
@@ -117,6 +120,11 @@ struct rws_samples {
     uint8_t count;
     uint64_t median_sum_us;
     uint32_t median_count;
+};
+
+/* What the sessions of a service share. */
+struct rws_instance {
+    struct rws_causal_shared causal;
 };
 
 struct rws {
@@ -159,6 +167,7 @@ struct rws {
     uint32_t next_trx_len;
     uint64_t synced_ms;          /* adaptive routing: when the samples were folded in last */
     struct rws_samples *samples; /* [server_count], adaptive routing only */
+    struct rws_causal *causal;   /* NULL with causal_reads=none */
 };
 
 /* --- decide.c: pure --------------------------------------------------------------------------- */
@@ -219,6 +228,8 @@ void rws_drop_saved(struct rws *r);
 int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose,
              uint32_t tag);
 int rws_connect(struct rws *r, int position);
+/* Ends the READ ONLY transaction that the replica of the session has open. */
+void rws_end_elsewhere(struct rws *r);
 /* May the session's primary become the server at `position` (RWS_NONE: some server, later)? */
 bool rws_can_change_primary(const struct rws *r, int position);
 

@@ -104,7 +104,8 @@ bool rws_is_usable_for_reads(const struct rws *r, int position)
     uint32_t st = sl_server_status(server_at(r, position));
     if (is_excluded(r, position) ||
         !(sl_status_is_master(st) || sl_status_is_slave(st) || sl_status_is_relay(st)) ||
-        !is_lag_ok(r, position, st) || rank_of(r, position) != current_rank(r)) {
+        !is_lag_ok(r, position, st) || rank_of(r, position) != current_rank(r) ||
+        (r->causal && !rws_causal_is_fresh(r, position))) {
         return false;
     }
     if (r->session->backends[position]) {

@@ -436,6 +436,46 @@ static void test_tracking(void **state)
     check_broken(SL_COM_QUERY, TRACK, "00 00 00 02 40 00 00 00 20 01 03");
 }
 
+/* A mode of its own: feed() returns behind each packet with news of the state. */
+static void test_stop_at_state(void **state)
+{
+    struct sl_buf in = SL_BUF_INIT;
+    struct sl_reply r;
+    struct seen s;
+    packets_append(&in, 1, "00 01 20 0a 40 00 00 00 13 00 11 09'last_gtid' 06'7-1-55'|" OK0);
+    const uint8_t *data = sl_buf_slice(&in).data;
+    size_t len = sl_buf_len(&in), first = len - 11;
+    start(&r, &s, SL_COM_QUERY, TRACK);
+    assert_int_equal(sl_reply_feed(&r, data, len), len);
+    start(&r, &s, SL_COM_QUERY, TRACK);
+    r.stop_at_state = true;
+    sl_reply_start(&r, SL_COM_QUERY);
+    assert_int_equal(sl_reply_feed(&r, data, len), first);
+    assert_int_equal(r.state_len, first);
+    assert_int_equal(s.states, 1);
+    assert_false(sl_reply_is_done(&r));
+    assert_int_equal(sl_reply_feed(&r, data + first, len - first), 11);
+    assert_int_equal(r.state_len, 0);
+    assert_true(sl_reply_is_done(&r));
+    sl_buf_free(&in);
+}
+
+/* An EOF that says so has no room for it. */
+static void test_stop_at_eof(void **state)
+{
+    struct sl_buf in = SL_BUF_INIT;
+    struct sl_reply r;
+    struct seen s;
+    packets_append(&in, 1, "01|" DEF "|" EOF0 "|0131|fe 00 00 02 40");
+    start(&r, &s, SL_COM_QUERY, TRACK);
+    r.stop_at_state = true;
+    assert_int_equal(sl_reply_feed(&r, sl_buf_slice(&in).data, sl_buf_len(&in)), sl_buf_len(&in));
+    assert_int_equal(r.state_len, 9);
+    assert_int_equal(s.states, 0);
+    assert_true(sl_reply_is_done(&r));
+    sl_buf_free(&in);
+}
+
 static void test_long_state_block(void **state)
 {
     struct sl_reply r;
@@ -635,6 +675,8 @@ int main(void)
         cmocka_unit_test(test_binlog_stream),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_tracking),
+        cmocka_unit_test(test_stop_at_state),
+        cmocka_unit_test(test_stop_at_eof),
         cmocka_unit_test(test_long_state_block),
         cmocka_unit_test(test_cached_metadata),
         cmocka_unit_test(test_broken),

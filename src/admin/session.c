@@ -18,6 +18,7 @@
 #include "proto/constants.h"
 
 #define PATH "sessions"
+#define TTL_DIGITS_MAX 9
 #define NAMES_MS 3000 /* for look-ups of one answer; a slow resolver must not hold it up for long */
 
 /* ISO 8601 in local time, with milliseconds, as MaxScale writes it. */
@@ -339,13 +340,28 @@ void sl_admin_session_relation_get(struct sl_admin_request *rq, struct sl_admin_
     sl_jsonapi_relationship(rq, rs, found, PATH, rq->args[0], rq->args[1]);
 }
 
+/* ?ttl in seconds; false after a 400. */
+static bool wanted_ttl(struct sl_admin_request *rq, struct sl_admin_response *rs, uint32_t *ret)
+{
+    const char *text = sl_admin_param(rq, "ttl");
+    size_t len = text != NULL ? strlen(text) : 0;
+    if (len > TTL_DIGITS_MAX || (len > 0 && strspn(text, "0123456789") != len)) {
+        sl_admin_fail(rs, 400, "'%s' is no ttl: a number of seconds with at most %d digits", text,
+                      TTL_DIGITS_MAX);
+        return false;
+    }
+    *ret = len > 0 ? (uint32_t)strtoul(text, NULL, 10) : 0;
+    return true;
+}
+
 void sl_admin_session_delete(struct sl_admin_request *rq, struct sl_admin_response *rs)
 {
+    uint32_t ttl_s;
     uint64_t id = wanted_id(rq, rs);
-    if (id == 0) {
+    if (id == 0 || !wanted_ttl(rq, rs, &ttl_s)) {
         return;
     }
-    int rc = sl_inspect_kill(rq->core, id);
+    int rc = sl_inspect_kill(rq->core, id, ttl_s);
     if (rc == SL_ENOENT) {
         sl_admin_fail_unknown(rs, rq->args[0], "session");
     } else if (rc < 0) {

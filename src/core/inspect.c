@@ -207,16 +207,23 @@ static void clear_list(void *part)
     sl_inspect_free(p->list, p->count);
 }
 
-static void answer_kill(struct sl_worker *w, void *part, uint64_t id)
+/* `arg`: seconds until then in the upper half, the id in the lower. */
+static void answer_kill(struct sl_worker *w, void *part, uint64_t arg)
 {
     struct part *p = part;
+    uint64_t id = arg & UINT32_MAX;
+    uint64_t ttl_s = arg >> 32;
     SL_LIST_FOR_EACH (node, &w->sessions) {
         struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
-        if (is_wanted(s, id)) {
-            s->is_killed = true;
-            sl_session_close(s, "killed through the admin interface");
-            p->count++;
+        if (!is_wanted(s, id)) {
+            continue;
         }
+        if (ttl_s == 0) {
+            sl_session_kill(s);
+        } else {
+            s->ends_at_ms = sl_loop_now_ms(w->loop) + ttl_s * 1000;
+        }
+        p->count++;
     }
 }
 
@@ -273,11 +280,14 @@ void sl_inspect_free(struct sl_session_info *list, unsigned count)
     sl_free(list);
 }
 
-int sl_inspect_kill(struct sl_core *core, uint64_t id)
+int sl_inspect_kill(struct sl_core *core, uint64_t id, uint32_t ttl_s)
 {
     static const struct sl_question question = {answer_kill, NULL, sizeof(struct part)};
     struct sl_answers *answers;
-    int rc = sl_ask(core, &question, id, &answers);
+    if (id == 0 || id > UINT32_MAX) { /* 0 would mean all of them; ids have 32 bits */
+        return SL_ENOENT;
+    }
+    int rc = sl_ask(core, &question, (uint64_t)ttl_s << 32 | id, &answers);
     if (rc < 0) {
         return rc;
     }

@@ -119,7 +119,8 @@ void sl_inspect_digests_clear(struct sl_digest_list *list);
 /* Forgets them. */
 int sl_inspect_digests_reset(struct sl_core *core);
 
-/* Ends a session (DELETE /sessions/:id); SL_ENOENT. Any thread but a worker. */
-int sl_inspect_kill(struct sl_core *core, uint64_t id);
+/* Ends a session (DELETE /sessions/:id), now or after ttl_s seconds; SL_ENOENT, SL_ETIMEOUT. Any
+ * thread but a worker. */
+int sl_inspect_kill(struct sl_core *core, uint64_t id, uint32_t ttl_s);
 
 #endif

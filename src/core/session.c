@@ -735,9 +735,18 @@ static void check_backends(struct sl_session *s, uint64_t now_ms)
     }
 }
 
+void sl_session_kill(struct sl_session *s)
+{
+    s->is_killed = true;
+    sl_session_close(s, "killed through the admin interface");
+}
+
 void sl_session_sweep(struct sl_session *s, uint64_t now_ms)
 {
     sl_log_session_set(s->id);
+    if (s->ends_at_ms != 0 && now_ms >= s->ends_at_ms && s->step != SL_SESSION_CLOSING) {
+        sl_session_kill(s);
+    }
     bool is_login = s->step < SL_SESSION_READY || s->step == SL_SESSION_CHANGE_USER;
     if (is_login && now_ms - s->step_since_ms > LOGIN_DEADLINE_MS) {
         sl_session_close(s, "the login took too long");

@@ -137,6 +137,7 @@ struct sl_session {
     int64_t connected_s;
     uint64_t active_ms; /* last activity of the client */
     uint64_t step_since_ms;
+    uint64_t ends_at_ms;     /* the admin's wish (DELETE with ttl); 0: none */
     uint64_t stuck_since_ms; /* net_write_timeout: output has been this long since then */
     size_t stuck_bytes;
     uint64_t bytes_moved;
@@ -202,6 +203,8 @@ void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq);
 /* session_reply.c */
 size_t sl_session_backend_data(struct sl_backend *b, const uint8_t *data, size_t len);
 void sl_session_command_done(struct sl_session *s);
+/* Closes it as an administrator's KILL does. */
+void sl_session_kill(struct sl_session *s);
 void sl_session_sweep(struct sl_session *s, uint64_t now_ms);
 void sl_session_conn_released(struct sl_session *s);
 /* A closing session whose peers do not take their last bytes: drops them. */

@@ -95,6 +95,14 @@ def test_sessions(sealane):
         code, _ = sealane.request('DELETE', '/sessions/%s' % rows[0]['id'])
         assert code == 200
         wait_until(lambda: not sealane.sessions(), 5, 'the session ended')
+    with sealane.wire() as c:
+        path = '/sessions/%s' % sealane.sessions()[0]['id']
+        assert sealane.request('DELETE', path + '?ttl=600')[0] == 200
+        assert sealane.request('DELETE', path + '?ttl=soon')[0] == 400
+        c.query('SELECT 1')                      # ten minutes are not over
+        assert sealane.request('DELETE', path + '?ttl=1')[0] == 200
+        wait_until(lambda: not sealane.sessions(), 10, 'the session ended after its time')
+    assert sealane.request('DELETE', '/sessions/4294967296')[0] == 404
     code, body = sealane.request('DELETE', '/sessions/999999')
     assert code == 404 and body['errors']
 

@@ -125,6 +125,7 @@ struct kill_search {
     bool asker_is_super;
     const struct sl_server *listed; /* whose process list the asker has seen, or NULL */
     struct kill_candidates given;   /* those that were given the id, or that the list shows */
+    _Atomic uint32_t on_list;       /* those that the list shows */
     struct kill_candidates any;     /* those with such a thread on some server */
     uint64_t target;                /* the session that is meant */
     _Atomic uint32_t found;
@@ -183,7 +184,9 @@ static void add_candidate(struct kill_candidates *c, const struct sl_session *s)
 
 static void consider(struct kill_search *k, const struct sl_session *s)
 {
-    if (s->id == k->id || was_told(s, k->id) || (k->listed && has_thread(s, k->id, k->listed))) {
+    bool is_on_list = k->listed && has_thread(s, k->id, k->listed);
+    atomic_fetch_add(&k->on_list, is_on_list);
+    if (s->id == k->id || was_told(s, k->id) || is_on_list) {
         add_candidate(&k->given, s);
     }
     if (has_thread(s, k->id, NULL)) {
@@ -319,6 +322,15 @@ static bool choose(struct sl_session *s, struct kill_search *k)
     }
     if (k->target == s->id) {
         kill_self(s, k->flags & SL_KILL_QUERY);
+        return false;
+    }
+    if (k->listed && k->on_list == 0) {
+        /* The list may have shown this number for a connection that is not ours. */
+        sl_session_answer_error(s, SL_ER_NO_SUCH_THREAD, NULL,
+                                "Thread id %llu of the process list of server '%s', which was "
+                                "asked for last, is not of a session of this proxy; if it is the "
+                                "id of a greeting, use another session",
+                                (unsigned long long)k->id, k->listed->name);
         return false;
     }
     return true;

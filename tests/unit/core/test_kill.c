@@ -170,6 +170,17 @@ static void test_the_list_seen_last(void **state)
     down(&x);
 }
 
+/* A number of the list that is no session's there: a direct connection's, whoever else has it. */
+static void test_a_stranger_on_the_list(void **state)
+{
+    struct sessions x;
+    up(&x);
+    client_query(&x.w, &x.asker, "SELECT id FROM information_schema.processlist");
+    expect_refused(&x, kill_id(&x, "KILL", x.a.id), "which was asked for last");
+    expect_refused(&x, kill_id(&x, "KILL QUERY", x.b.id), "which was asked for last");
+    down(&x);
+}
+
 static void test_the_asker_itself(void **state)
 {
     struct sessions x;
@@ -193,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_two_that_were_told_the_same),
         cmocka_unit_test(test_told_and_greeted),
         cmocka_unit_test(test_the_list_seen_last),
+        cmocka_unit_test(test_a_stranger_on_the_list),
         cmocka_unit_test(test_the_asker_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "admin/jsonapi.h"
 #include "admin/params.h"
 #include "admin/resources.h"
+#include "admin/tune.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@ static json_t *parameters_json(const struct sl_core *core)
     const struct sl_global_settings *g = &core->config->global;
     json_t *o = json_object();
     sl_params_add(o, &sl_settings_global, g, NULL);
+    sl_tune_show_global(o, core);
     if (g->threads == 0) {
         json_object_set_new(o, "threads", json_integer(core->worker_count));
     }

@@ -37,6 +37,8 @@ sl_admin_handler sl_admin_sessions_get, sl_admin_session_get, sl_admin_session_r
 sl_admin_handler sl_admin_digests_get, sl_admin_digests_delete;
 /* classify.c */
 sl_admin_handler sl_admin_classifier_get, sl_admin_classify_get;
+/* tune.c */
+sl_admin_handler sl_admin_maxscale_change, sl_admin_service_change;
 /* filters.c */
 sl_admin_handler sl_admin_filters_get, sl_admin_filter_get, sl_admin_filter_relation_get;
 /* The chain of a service, in order. */

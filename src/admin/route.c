@@ -31,6 +31,7 @@ static const struct sl_admin_route routes[] = {
 
     {SL_ADMIN_GET, "services", sl_admin_services_get, 0},
     {SL_ADMIN_GET, "services/:service", sl_admin_service_get, 0},
+    {SL_ADMIN_PATCH, "services/:service", sl_admin_service_change, SL_ADMIN_BODY},
     {SL_ADMIN_GET, "services/:service/relationships/:kind", sl_admin_service_relation_get, 0},
     {SL_ADMIN_GET, "services/:service/listeners", sl_admin_service_listeners_get, 0},
     {SL_ADMIN_GET, "services/:service/listeners/:listener", sl_admin_service_listener_get, 0},
@@ -54,6 +55,7 @@ static const struct sl_admin_route routes[] = {
     {SL_ADMIN_DELETE, "sessions/:session", sl_admin_session_delete, SL_ADMIN_NO_CHANGE},
 
     {SL_ADMIN_GET, "maxscale", sl_admin_maxscale_get, 0},
+    {SL_ADMIN_PATCH, "maxscale", sl_admin_maxscale_change, SL_ADMIN_BODY},
     {SL_ADMIN_GET, "maxscale/threads", sl_admin_threads_get, 0},
     {SL_ADMIN_GET, "maxscale/threads/:thread", sl_admin_thread_get, 0},
     {SL_ADMIN_GET, "maxscale/logs", sl_admin_logs_get, 0},

@@ -9,6 +9,7 @@
 #include "admin/jsonapi.h"
 #include "admin/params.h"
 #include "admin/resources.h"
+#include "admin/tune.h"
 #include "admin/text.h"
 #include "base/assert.h"
 #include "core/core.h"
@@ -93,6 +94,7 @@ static json_t *parameters_json(const struct sl_service *s)
 {
     json_t *o = json_pack("{s:s}", "type", "service");
     sl_params_add(o, &sl_settings_service, &s->settings, hidden);
+    sl_tune_show_service(o, s);
     if (s->router->settings != NULL && s->router_settings != NULL) {
         sl_params_add(o, s->router->settings, s->router_settings, NULL);
     }

@@ -112,6 +112,49 @@ static int alter_user(struct sl_cli_call *call)
     return rc;
 }
 
+/* key=value words into the body of a PATCH. NULL with a sentence in call->error. */
+static json_t *make_parameters(struct sl_cli_call *call, size_t first)
+{
+    json_t *parameters = json_object();
+    for (size_t i = first; i < call->arg_count; i++) {
+        const char *equals = strchr(call->args[i], '=');
+        if (equals == NULL || equals == call->args[i]) {
+            sl_cli_text_putf(call->error, "`%s` is not of the form key=value", call->args[i]);
+            json_decref(parameters);
+            return NULL;
+        }
+        char *key = sl_cli_text_copy(call->args[i], (size_t)(equals - call->args[i]));
+        json_t *value = equals[1] != '\0' ? json_string(equals + 1) : json_null();
+        json_object_set_new(parameters, key, value != NULL ? value : json_null());
+        sl_free(key);
+    }
+    return json_pack("{s:{s:{s:o}}}", "data", "attributes", "parameters", parameters);
+}
+
+static int alter_parameters(struct sl_cli_call *call, const char *path, size_t first)
+{
+    json_t *body = make_parameters(call, first);
+    if (body == NULL) {
+        return SL_EINVAL;
+    }
+    int rc = send_and_put_ok(call, "PATCH", path, body);
+    json_decref(body);
+    return rc;
+}
+
+static int alter_maxscale(struct sl_cli_call *call)
+{
+    return alter_parameters(call, "maxscale", 0);
+}
+
+static int alter_service(struct sl_cli_call *call)
+{
+    char *path = sl_cli_call_path("services", call->args[0]);
+    int rc = alter_parameters(call, path, 1);
+    sl_free(path);
+    return rc;
+}
+
 static int destroy_user(struct sl_cli_call *call)
 {
     char *path = sl_cli_call_path("users/inet", call->args[0]);
@@ -146,6 +189,11 @@ const struct sl_cli_command sl_cli_change_commands[] = {
      NULL},
     {"alter", "user", "NAME PASSWORD", "Change the password of a user of the REST API", 2, 2, NULL,
      alter_user, NULL},
+    {"alter", "maxscale", "KEY=VALUE...",
+     "Change retain_last_statements, dump_last_statements, query_digests", 1, SL_CLI_ARGS_ANY, NULL,
+     alter_maxscale, NULL},
+    {"alter", "service", "SERVICE KEY=VALUE...", "Change retain_last_statements of a service", 2,
+     SL_CLI_ARGS_ANY, NULL, alter_service, NULL},
     {"destroy", "user", "NAME", "Remove a user of the REST API", 1, 1, NULL, destroy_user, NULL},
     {"destroy", "session", "SESSION...", "Close sessions of clients", 1, SL_CLI_ARGS_ANY, "ttl",
      destroy_session, NULL},

@@ -221,6 +221,39 @@ def test_classify(inspected):
     assert inspected.request('GET', '/maxscale/query_classifier/classify')[0] == 400
 
 
+def test_changes_while_running(sealane):
+    """On, off and bounded by the service's own value, for a session that is open meanwhile."""
+    def patch(path, **parameters):
+        return sealane.request('PATCH', path, {'data': {'attributes': {'parameters': parameters}}})
+
+    def parameters(path):
+        return sealane.get(path)['attributes']['parameters']
+    with sealane.wire(database='test') as c:
+        assert sealane.ctl('alter', 'maxscale', 'retain_last_statements=3',
+                           'query_digests=10').strip() == 'OK'
+        for i in range(5):
+            c.query('SELECT %d' % i)
+        assert [q['statement'] for q in queries(sealane, c)] == ['SELECT 4', 'SELECT 3', 'SELECT 2']
+        assert digests(sealane)['SELECT ?']['count'] == 5
+        assert parameters('/maxscale')['retain_last_statements'] == 3
+        assert sealane.ctl('alter', 'service', 'Service', 'retain_last_statements=1').strip() == 'OK'
+        assert parameters('/services/Service')['retain_last_statements'] == 1
+        c.query('SELECT 5')
+        assert [q['statement'] for q in queries(sealane, c)] == ['SELECT 5']
+        for path, bad in (('/maxscale', {'query_digests': 1000000}), ('/maxscale', {'threads': 2}),
+                          ('/maxscale', {'nothing': 1}), ('/maxscale', {'query_digests': []}),
+                          ('/maxscale', {'query_digests': 5, 'dump_last_statements': 'often'}),
+                          ('/services/Service', {'retain_last_statements': -2})):
+            code, body = patch(path, **bad)
+            assert code == 400 and list(bad)[-1] in body['errors'][-1]['detail'], (bad, body)
+        assert patch('/services/None', retain_last_statements=1)[0] == 404
+        assert parameters('/maxscale')['query_digests'] == 10
+        assert patch('/maxscale', retain_last_statements=None, query_digests=0)[0] == 204
+        assert patch('/services/Service', retain_last_statements=None)[0] == 204
+        c.query('SELECT 6')
+        assert queries(sealane, c) == [] and digests(sealane) == {}
+
+
 def test_off_is_off(sealane):
     with sealane.wire(database='test') as c:
         c.query('SELECT 1')

@@ -24,8 +24,6 @@ from workers import SCHEMA, Crew
 # of the lab, its settings, who torments it
 TOPOLOGIES = {'galera': ('galera3', [], GaleraNemesis),
               'replicas': ('repl3', REPLICA_SETTINGS, ReplicaNemesis)}
-# A killed server must find its redo again; only a dead machine may lose something.
-DURABLE = 'SET GLOBAL innodb_flush_log_at_trx_commit=2'
 REPLAY = {'transaction_replay': 'true', 'transaction_replay_retry_on_deadlock': 'true',
           'delayed_retry': 'true', 'delayed_retry_timeout': '60s',
           'transaction_replay_timeout': '60s', 'master_reconnection': 'true',
@@ -53,8 +51,6 @@ class Run:
         return values
 
     def prepare(self):
-        for n in self.lab.nodes:
-            n.sql(DURABLE)
         self.lab.nodes[0].sql(SCHEMA)
         self.sealane.write(service=self.service())
         self.sealane.start()

@@ -12,10 +12,9 @@ import time
 
 ACKNOWLEDGED, FAILED, UNKNOWN = 'acknowledged', 'failed', 'unknown'
 
-# Errors of the deciding statement that promise that nothing was done: 1047 refuses to run it, the
-# others roll back (1020 and 1213 conflicts, 1205 lock wait, 1792 read-only transaction). Not 1290:
-# readwritesplit also answers it when the server was lost with the write (error_on_write).
-CERTAIN = {1020, 1047, 1205, 1213, 1792}
+# Errors of the deciding statement that promise that nothing was done: 1047 and 1290 refuse to run
+# it, the others roll back (1020 and 1213 conflicts, 1205 lock wait, 1792 read-only transaction).
+CERTAIN = {1020, 1047, 1205, 1213, 1290, 1792}
 CUT = 0                                          # "error number" of a connection that was cut
 
 

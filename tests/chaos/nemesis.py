@@ -14,6 +14,8 @@ from lab.errors import LabError
 from sealane import wait_until
 
 RECOVERY_S, STEADY_S = 120, 1.5
+# A killed server must find its redo again; only a dead machine may lose something.
+DURABLE = 'SET GLOBAL innodb_flush_log_at_trx_commit=2'
 # Only the primary waits for replicas: a replica whose own commits wait for a replica of its own
 # stands still for the whole timeout (10 s) once.
 REPLICA_SETTINGS = ['rpl_semi_sync_master_enabled=OFF']
@@ -80,6 +82,8 @@ class Nemesis(threading.Thread):
             self.journal.event('rescue')
             self.rescue()
             self.wait_whole('whole after a rescue from ' + name)
+        for n in self.lab.nodes:                 # those that started anew have the lab's value
+            n.sql(DURABLE)
         self.journal.event('whole')
 
     def wait_whole(self, what):

@@ -8,7 +8,7 @@ replicas, which wait for the writes they have to show), each in a database of it
   tests/differential/run --seconds 600 [--seed N] [--topology single|galera]
   tests/differential/run --stream SEED          one stream again, and the shortest form that differs
 
-Exit code: 0 all equal, 1 differences were found.
+Exit code: 0 all equal, 1 differences were found, 2 a server died (that is not the proxy's doing).
 """
 import argparse
 import os
@@ -58,6 +58,10 @@ def describe(packets, at):
     return '#%d %s' % (packets[at][0], cut(repr(packets[at][1])))
 
 
+class ServerDied(Exception):
+    """mariadbd crashed under a stream: nothing can be compared any more."""
+
+
 class Pair:
     """The two addresses, and the streams that are played on them."""
 
@@ -76,6 +80,9 @@ class Pair:
                       % (DIRECT, PROXIED))
 
     def sides(self, seed):
+        for n in self.lab.nodes:
+            if not n.pid:
+                raise ServerDied('server %s died before stream %s:\n%s' % (n.name, seed, n.tail(60)))
         self.node.sql(''.join('DROP DATABASE IF EXISTS %s; CREATE DATABASE %s;' % (d, d)
                               for d in (DIRECT, PROXIED)))
         caps = random.Random(seed).choice(CAPS)
@@ -212,6 +219,9 @@ def main():
         else:
             fuzz.go(args.seed, args.seconds, args.most)
         sealane.stop()
+    except ServerDied as e:
+        print(e)
+        return 2
     finally:
         sealane.abandon()
         lab.down(wipe=True)

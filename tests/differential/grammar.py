@@ -14,6 +14,9 @@ when `several` servers are behind the proxy:
   * reads of variables that are OUT parameters of procedures (strict_sp_calls is there for them);
   * SET autocommit=1 in a READ ONLY transaction: the server lets the next BEGIN be READ ONLY too,
     unless another statement comes between, and that may go to a replica;
+  * COM_RESET_CONNECTION and COM_CHANGE_USER: on that connection the server does not wait for
+    earlier writes any more (wsrep_sync_wait); COM_FIELD_LIST, which never does;
+  * LAST_INSERT_ID() in a READ ONLY transaction, which runs on a replica;
   * what SHOW tells of one server (SERVER_OWN);
   * KILL in a transaction, which ends it on a Galera node; the proxy answers KILL itself.
 """
@@ -313,8 +316,9 @@ class Grammar:
     def last_things(self):
         """What the previous statement left behind; FOUND_ROWS() means something after SELECT only."""
         if self.chance(0.2):
-            return [('query', 'SELECT SQL_CALC_FOUND_ROWS seq FROM seq_1_to_%d LIMIT 3'
-                     % self.rng.randint(1, 20)), ('query', 'SELECT FOUND_ROWS()')]
+            return [('query', 'SELECT SQL_CALC_FOUND_ROWS * FROM (SELECT 1 UNION SELECT 2 UNION '
+                              'SELECT 3) x LIMIT %d' % self.rng.randint(1, 4)),
+                    ('query', 'SELECT FOUND_ROWS()')]
         if self.chance(0.3):
             return [('query', 'SELECT 1/0, CAST("%d x" AS INT) FROM seq_1_to_%d'
                      % (self.rng.randint(0, 9), self.rng.randint(1, 100))),
@@ -323,7 +327,9 @@ class Grammar:
                  'SELECT @@identity']
         if not self.several:
             after += ['SHOW WARNINGS', 'SHOW COUNT(*) ERRORS', 'GET DIAGNOSTICS @a = NUMBER']
-        return [self.pick([self.insert, self.change, self.select])(), ('query', self.pick(after))]
+        end = [('query', 'COMMIT')] if self.several else []
+        return end + [self.pick([self.insert, self.change, self.select])(),
+                      ('query', self.pick(after))]
 
     def large(self):
         size = self.pick([16000, 70000, 300000, 1100000])
@@ -350,11 +356,12 @@ class Grammar:
 
     # ------------------------------------------------------------------ commands
     def commands(self):
-        return self.pick([
-            ('ping',), ('init_db', '{db}'), ('init_db', 'no_such_db'), ('init_db', ''), ('statistics',),
-            ('set_option', 0), ('set_option', 1), ('set_option', 9), ('field_list', self.table()),
-            ('query', 'USE {db}'), ('ping',), ('command', 0x20), ('command', 0x7e, b'abc'),
-            ('reset_connection',), ('change_user', '{db}')])
+        steps = [('ping',), ('init_db', '{db}'), ('init_db', 'no_such_db'), ('init_db', ''),
+                 ('statistics',), ('set_option', 0), ('set_option', 1), ('set_option', 9),
+                 ('query', 'USE {db}'), ('command', 0x20), ('command', 0x7e, b'abc')]
+        if not self.several:
+            steps += [('reset_connection',), ('change_user', '{db}'), ('field_list', self.table())]
+        return self.pick(steps)
 
     def value(self):
         kind = self.pick(['tiny', 'short', 'int', 'big', 'ubig', 'double', 'float', 'string', 'blob',

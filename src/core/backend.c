@@ -157,7 +157,9 @@ void sl_backend_close(struct sl_backend *b)
         return;
     }
     bool is_clean = b->step == SL_BACKEND_READY && b->queue_count == 0;
-    if (b->step == SL_BACKEND_READY && b->queue_count > 0 && b->is_measuring) {
+    bool is_running =
+        b->queue_count > 0 && (b->is_measuring || sl_backend_purpose(b) == SL_PURPOSE_REPLAY);
+    if (b->step == SL_BACKEND_READY && is_running) {
         sl_kill_abandoned(b);
     }
     if (is_clean) {

@@ -38,6 +38,7 @@ enum sl_purpose {
     SL_PURPOSE_IGNORE,
     SL_PURPOSE_HISTORY,  /* replay of the session's state on a new connection */
     SL_PURPOSE_INIT,     /* connection_init_sql */
+    SL_PURPOSE_REPLAY,   /* a statement of a transaction that is run again: shown to on_bytes */
     SL_PURPOSE_INTERNAL, /* keep-alive ping, ROLLBACK of an orphaned transaction, ...: dropped */
     SL_PURPOSE_PROBE     /* the router's own question: it gets the bytes (on_probe) */
 };
@@ -77,6 +78,7 @@ struct sl_backend {
     struct sl_expected *queue; /* inline_queue or allocated */
     struct sl_expected inline_queue[SL_BACKEND_QUEUE_INLINE];
     struct sl_reply reply; /* of queue[head] */
+    const uint8_t *piece;  /* the bytes being fed to it */
     uint64_t thread_id;    /* of the server's greeting: CONNECTION_ID() there */
     uint64_t server_capabilities;
     uint8_t scramble[20]; /* of the server's greeting */

@@ -41,7 +41,7 @@ static void drop_same(struct sl_history *h, uint64_t hash, const void *packet, s
 {
     SL_LIST_FOR_EACH (node, &h->entries) {
         struct sl_history_entry *e = entry_of(node);
-        if (e->slot == 0 && e->hash == hash && e->len == len &&
+        if (e->slot == 0 && e->id >= h->pinned_below && e->hash == hash && e->len == len &&
             memcmp(e->packet, packet, len) == 0) {
             drop(h, e);
             return;

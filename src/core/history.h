@@ -43,6 +43,9 @@ struct sl_history {
     uint32_t limit;
     uint32_t next_id;
     bool prune;
+    /* entries with a smaller id are kept when the same runs again: a transaction that may be
+     * replayed began with them */
+    uint32_t pinned_below;
     bool is_lost; /* over the limit without pruning: cannot be recovered */
     size_t bytes;
 };

@@ -90,6 +90,10 @@ struct sl_router_ops {
     bool (*on_error)(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply);
     /* Bytes of a reply with SL_PURPOSE_PROBE, in order and before its on_reply. May be NULL. */
     void (*on_probe)(struct sl_session *s, struct sl_backend *b, const uint8_t *data, size_t len);
+    /* The next bytes of a reply that is the client's or has purpose REPLAY, while the session has
+     * `taps_replies` set. Returns how many at the front the client must not get. It may give the
+     * backend up. May be NULL if no session sets the flag. */
+    size_t (*on_bytes)(struct sl_session *s, struct sl_backend *b, const uint8_t *data, size_t len);
     /* A backend is authenticated and can take commands. */
     void (*on_backend_ready)(struct sl_session *s, struct sl_backend *b);
     /* A backend connection is gone (refused, reset, killed, protocol error); it is closing

@@ -35,6 +35,10 @@ struct sl_service_counters {
     _Atomic uint64_t prepared_reused;
     _Atomic uint64_t retried_reads, held_statements, lost_primaries;
     _Atomic uint64_t causal_waits, causal_failures; /* causal_reads: questions in front of reads */
+    /* transaction replay (docs/internals/transaction-replay.md) */
+    _Atomic uint64_t replays_started, replays_done, replay_mismatches, replay_restarts;
+    _Atomic uint64_t replays_failed_mismatch, replays_failed_limit, replays_failed_refused;
+    _Atomic uint64_t unknown_outcomes, trx_max_size_exceeded, retried_writes, locked_to_primary;
     _Atomic uint64_t history_length_max;
     _Atomic uint64_t closed_sessions, closed_lifetime_s; /* for the average lifetime */
 } __attribute__((aligned(64)));

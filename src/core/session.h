@@ -101,6 +101,7 @@ struct sl_session {
     /* the filters have seen the command in the client's input: it comes again */
     bool is_filtered;
     bool allows_infile; /* the command in progress may ask for a local file */
+    bool taps_replies;  /* the router's: ops->on_bytes wants to see them */
     /* the router's, set before a backend is opened: session tracking is asked of the servers
      * whatever the client asked for, and ... */
     bool wants_state;

@@ -221,6 +221,14 @@ static bool is_bare_error(const struct sl_reply *r, size_t fed)
     return sl_reply_is_done(r) && r->kind == SL_REPLY_KIND_ERR && r->bytes == fed;
 }
 
+/* The router looks at the bytes. Returns how many at the front are not for the client. */
+static size_t tap(struct sl_backend *b, enum sl_purpose purpose, const uint8_t *data, size_t n)
+{
+    struct sl_session *s = b->session;
+    bool is_wanted = purpose == SL_PURPOSE_CLIENT || purpose == SL_PURPOSE_REPLAY;
+    return is_wanted && n > 0 ? s->ops->on_bytes(s, b, data, n) : 0;
+}
+
 /* One step: feeds, forwards, finishes. Returns bytes used; 0 means more are needed. */
 static size_t feed(struct sl_backend *b, const uint8_t *data, size_t len)
 {
@@ -229,6 +237,7 @@ static size_t feed(struct sl_backend *b, const uint8_t *data, size_t len)
     enum sl_purpose purpose = sl_backend_purpose(b);
     bool is_first = !r->started;
     bool asked_file = r->state == SL_REPLY_INFILE;
+    b->piece = data;
     size_t n = sl_reply_feed(r, data, len);
     if (r->state == SL_REPLY_BROKEN) {
         sl_log_error("Server '%s' sent an invalid reply to command %u: %s", b->server->name,
@@ -237,11 +246,16 @@ static size_t feed(struct sl_backend *b, const uint8_t *data, size_t len)
         return len;
     }
     bool swallowed = false;
-    if (purpose == SL_PURPOSE_CLIENT && n > 0) {
+    size_t skip = s->taps_replies ? tap(b, purpose, data, n) : 0;
+    if (b->step == SL_BACKEND_CLOSED) {
+        return len; /* the router gave it up */
+    }
+    if (purpose == SL_PURPOSE_CLIENT && n > skip) {
         bool is_ours = r->state == SL_REPLY_INFILE && !s->allows_infile;
         if (is_bare_error(r, n) && s->ops->on_error && s->ops->on_error(s, b, r)) {
             swallowed = true;
-        } else if (!is_ours && forward_hiding(b, data, n, is_first) < 0) {
+        } else if (!is_ours &&
+                   forward_hiding(b, data + skip, n - skip, is_first && skip == 0) < 0) {
             sl_session_close(s, "out of memory");
             return len;
         }

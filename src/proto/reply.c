@@ -56,6 +56,7 @@ void sl_reply_start(struct sl_reply *r, uint8_t command)
         .stop_at_state = r->stop_at_state,
         .on_state = r->on_state,
         .on_error = r->on_error,
+        .on_end = r->on_end,
         .arg = r->arg,
         .next_seq = 1,
         .need = SL_PACKET_HEADER,
@@ -132,6 +133,9 @@ static bool read_ok(struct sl_reply *r, const struct packet *p)
         r->on_state(r->arg, ok.state);
     }
     note_state(r, p);
+    if (r->on_end) {
+        r->on_end(r->arg, sl_slice(p->payload, p->len));
+    }
     return true;
 }
 
@@ -151,6 +155,9 @@ static bool read_end(struct sl_reply *r, const struct packet *p)
     r->has_status = true;
     r->warnings = eof.warnings;
     note_state(r, p);
+    if (r->on_end) {
+        r->on_end(r->arg, sl_slice(p->payload, p->len));
+    }
     return true;
 }
 

@@ -74,6 +74,9 @@ struct sl_reply {
     void (*on_state)(void *arg, struct sl_slice block);
     /* Called with the human text of an ERR (without code and sqlstate). May be NULL. */
     void (*on_error)(void *arg, const struct sl_reply *r, struct sl_slice message);
+    /* Called with the payload of each OK and EOF packet of the reply, which lies within the bytes
+     * being fed. May be NULL. */
+    void (*on_end)(void *arg, struct sl_slice payload);
     void *arg;
     /* Added behind the callbacks; `cache_metadata` is a mode like deprecate_eof and kept by
      * sl_reply_start(). */

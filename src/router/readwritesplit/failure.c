@@ -5,16 +5,16 @@
  *
  *   a read of which the client has seen nothing       another server runs it (retry_failed_reads)
  *   a session command                                 another connected server's answer is taken
- *   a write that was sent                              never sent again: error or end, by
- *                                                      master_failure_mode
+ *   a write that was sent                              never sent again: outcome unknown
+ *   a write that the server refused for certain        held, sent again (delayed_retry)
  *   a write that was not sent                          held (delayed_retry), error or end, by
  *                                                      master_failure_mode
- *   an open transaction on the lost server             ends the session
+ *   an open transaction on the lost server             replay (replay.c), or ends the session
  */
 #include "base/log.h"
 #include "core/core.h"
 #include "proto/constants.h"
-#include "router/readwritesplit/rwsplit.h"
+#include "router/readwritesplit/replay.h"
 
 static bool is_error_on_write(const struct rws *r)
 {
@@ -38,6 +38,27 @@ static void lose_session(struct rws *r, const char *why)
 {
     sl_log_warning("Closing the session of '%s': %s", r->session->client_user, why);
     sl_session_fail(r->session, SL_ER_NET_READ_ERROR, "08S01", "%s", why);
+}
+
+/* The write was sent and not answered: it may have been carried out. */
+static void answer_unknown(struct rws *r, int position)
+{
+    struct sl_session *s = r->session;
+    const char *name = s->service->servers[position]->name;
+    sl_count(&sl_session_counters(s)->unknown_outcomes, 1);
+    sl_log_warning("Lost server '%s' while it was running a write of '%s': the outcome is unknown",
+                   name, s->client_user);
+    rws_drop_saved(r);
+    r->tried = 0;
+    if (is_error_on_write(r) && !s->is_infile) {
+        sl_session_answer_error(s, SL_ER_ERROR_DURING_COMMIT, "08007",
+                                "outcome unknown: lost server '%s' while it was running the "
+                                "statement; it may have been executed or not",
+                                name);
+        return;
+    }
+    sl_session_fail(s, SL_ER_ERROR_DURING_COMMIT, "08007",
+                    "outcome unknown: lost server '%s' while it was running the statement", name);
 }
 
 static bool is_past(const struct rws *r, int64_t limit_ms)
@@ -80,11 +101,12 @@ struct loss {
     bool has_started; /* and has partly gone out */
     bool was_primary;
     bool trx_lost;
+    int position;
 };
 
 static struct loss assess(const struct rws *r, const struct sl_backend *b)
 {
-    struct loss l = {.was_primary = (int)b->position == r->primary};
+    struct loss l = {.was_primary = (int)b->position == r->primary, .position = (int)b->position};
     for (unsigned i = 0; i < b->queue_count; i++) {
         const struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
         if (e->purpose == SL_PURPOSE_CLIENT) {
@@ -155,6 +177,18 @@ static void lost_while_running(struct rws *r, const struct loss *l)
         rws_route_saved(r);
         return;
     }
+    if (r->is_refused && r->saved) {
+        r->is_refused = false;
+        rws_route_saved(r);
+        return;
+    }
+    if (r->target == RWS_TARGET_PRIMARY && (r->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ))) {
+        answer_unknown(r, l->position);
+        if (s->step == SL_SESSION_READY) {
+            lost_idle_primary(r);
+        }
+        return;
+    }
     if (l->was_primary && is_error_on_write(r) && r->target == RWS_TARGET_PRIMARY) {
         answer_read_only(r);
         if (s->step == SL_SESSION_READY) {
@@ -173,6 +207,9 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
         rws_causal_backend_lost(r, b);
     }
     r->tried |= 1ull << b->position;
+    if (rws_replay_on_lost(r, l.position, l.owes_client, l.has_started)) {
+        return;
+    }
     if (l.trx_lost) {
         lose_session(r, "the connection to the server was lost in the middle of a transaction");
     } else if (l.owes_client) {
@@ -199,9 +236,52 @@ static bool means_gone(uint16_t code)
     return code == SL_ER_SERVER_SHUTDOWN || code == SL_ER_CONNECTION_KILLED;
 }
 
+static bool is_class_40(const struct sl_reply *reply)
+{
+    return reply->sqlstate[0] == '4' && reply->sqlstate[1] == '0';
+}
+
+#define REFUSALS_AT_ONCE 5 /* deadlocks of one autocommitted statement that are tried again */
+
+/* An autocommitted write that the server says it has not carried out. True: it will be sent
+ * again. */
+static bool retry_refused(struct rws *r, struct sl_backend *b, const struct sl_reply *reply)
+{
+    struct sl_session *s = r->session;
+    uint64_t now_ms = sl_loop_now_ms(s->worker->loop);
+    bool is_not_ready = reply->error_code == SL_ER_UNKNOWN_COM;
+    bool is_read_only = reply->error_code == SL_ER_OPTION_PREVENTS_STATEMENT &&
+                        r->refusal_is_readonly && (int)b->position == r->primary;
+    bool is_deadlock = r->cfg->transaction_replay && r->cfg->transaction_replay_retry_on_deadlock &&
+                       is_class_40(reply) && r->refusals < REFUSALS_AT_ONCE;
+    if (!(is_not_ready || is_read_only || is_deadlock) || r->target != RWS_TARGET_PRIMARY ||
+        !r->saved || s->trx.is_open || s->is_killed || r->may_commit_inside) {
+        return false;
+    }
+    r->refused_since_ms = r->refused_since_ms ? r->refused_since_ms : now_ms;
+    if (now_ms - r->refused_since_ms > (uint64_t)r->cfg->delayed_retry_timeout) {
+        return false;
+    }
+    sl_count(&sl_session_counters(s)->retried_writes, 1);
+    r->refusals++;
+    if (is_deadlock) {
+        rws_route_saved(r);
+        return true;
+    }
+    sl_core_server_suspect(s->worker->core, b->server);
+    b->reply.started = false; /* the ERR is ours alone: for the client nothing has begun */
+    r->is_refused = true;
+    sl_backend_lost(b, is_not_ready ? "the node is not ready for queries"
+                                    : "the server takes no writes any more");
+    return true;
+}
+
 bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_reply *reply)
 {
     struct rws *r = s->router;
+    if (rws_replay_on_error(r, b, reply) || retry_refused(r, b, reply)) {
+        return true;
+    }
     bool not_ready = reply->error_code == SL_ER_UNKNOWN_COM && reply->command != SL_COM_SHUTDOWN;
     if (!not_ready && !(means_gone(reply->error_code) && !s->is_killed)) {
         if (reply->error_code == SL_ER_OPTION_PREVENTS_STATEMENT) {
@@ -253,7 +333,9 @@ void rws_on_topology(struct sl_session *s)
         return;
     }
     r->tried = 0;
-    if (r->is_waiting) {
+    if (rws_replay_is_running(r)) {
+        rws_replay_wake(r);
+    } else if (r->is_waiting) {
         rws_route_saved(r);
     } else if (s->held) {
         sl_session_unhold(s);
@@ -281,6 +363,10 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
         if (sl_backend_is_ready(b) && is_idle_here(r, b) && rws_is_too_far_behind(r, (int)i)) {
             sl_backend_close(b);
         }
+    }
+    if (rws_replay_is_running(r)) {
+        rws_replay_wake(r);
+        return;
     }
     if (r->held_since_ms == 0 || !(r->is_waiting || s->held)) {
         return;

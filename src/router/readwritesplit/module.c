@@ -5,7 +5,7 @@
 #include "core/service.h"
 #include "proto/constants.h"
 #include "proto/packet.h"
-#include "router/readwritesplit/rwsplit.h"
+#include "router/readwritesplit/replay.h"
 #include "router/routers.h"
 
 /* A connection that is opened late needs the history, and has to be allowed. */
@@ -30,6 +30,25 @@ static void check_lazy(const struct sl_service *service, struct sl_rwsplit_setti
     }
 }
 
+/* What a replay cannot do without. */
+static void imply_for_replay(const struct sl_service *service, struct sl_rwsplit_settings *cfg)
+{
+    if (service->settings.disable_sescmd_history) {
+        sl_log_warning("Service '%s': transaction_replay is off because disable_sescmd_history is "
+                       "on: a new connection would not have the session's state",
+                       service->name);
+        cfg->transaction_replay = false;
+        return;
+    }
+    cfg->delayed_retry = true;
+    cfg->master_reconnection = true;
+    cfg->delayed_retry_timeout =
+        SL_MAX(cfg->delayed_retry_timeout, cfg->transaction_replay_timeout);
+    if (cfg->master_failure_mode == SL_FAIL_INSTANTLY) {
+        cfg->master_failure_mode = SL_FAIL_ON_WRITE;
+    }
+}
+
 static int instance_new(struct sl_service *service, void **ret_instance, struct sl_err *err)
 {
     struct sl_rwsplit_settings *cfg = service->router_settings;
@@ -45,6 +64,9 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
         cfg->master_reconnection = false;
     }
     check_lazy(service, cfg);
+    if (cfg->transaction_replay) {
+        imply_for_replay(service, cfg);
+    }
     struct rws_instance *instance = sl_calloc(1, sizeof *instance);
     if (!instance) {
         return sl_err_set(err, SL_ENOMEM, "no memory for service '%s'", service->name);
@@ -84,6 +106,7 @@ static void open_replicas(struct rws *r)
 
 static void free_state(struct rws *r)
 {
+    rws_replay_free(r);
     rws_drop_saved(r);
     sl_history_clear(&r->history);
     rws_reuse_free(r);
@@ -288,7 +311,8 @@ static size_t memory(const struct sl_session *s, uint64_t *ret_history_length)
     }
     *ret_history_length = r->history.total;
     return sizeof *r + r->history.bytes + r->stmt_capacity * sizeof *r->stmts + r->saved_len +
-           rws_reuse_memory(r) + (r->samples ? s->backend_count * sizeof *r->samples : 0) +
+           rws_reuse_memory(r) + rws_replay_memory(r) +
+           (r->samples ? s->backend_count * sizeof *r->samples : 0) +
            (r->causal ? sizeof *r->causal + s->backend_count * sizeof r->causal->server[0] : 0);
 }
 
@@ -337,8 +361,9 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
     sl_diag_int(out, "route_all", (int64_t)SL_SERVICE_SUM(service, route_all));
     sl_diag_int(out, "rw_transactions", (int64_t)SL_SERVICE_SUM(service, rw_transactions));
     sl_diag_int(out, "ro_transactions", (int64_t)SL_SERVICE_SUM(service, ro_transactions));
-    sl_diag_int(out, "replayed_transactions", 0);
-    sl_diag_int(out, "trx_max_size_exceeded", 0);
+    sl_diag_int(out, "replayed_transactions", (int64_t)SL_SERVICE_SUM(service, replays_done));
+    sl_diag_int(out, "trx_max_size_exceeded",
+                (int64_t)SL_SERVICE_SUM(service, trx_max_size_exceeded));
     sl_diag_int(out, "retried_reads", (int64_t)SL_SERVICE_SUM(service, retried_reads));
     sl_diag_int(out, "held_statements", (int64_t)SL_SERVICE_SUM(service, held_statements));
     sl_diag_int(out, "lost_primaries", (int64_t)SL_SERVICE_SUM(service, lost_primaries));
@@ -348,6 +373,18 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
                     (int64_t)SL_SERVICE_SUM(service, prepared_reused));
     }
     causal_statistics(service, out);
+    sl_diag_int(out, "replays_started", (int64_t)SL_SERVICE_SUM(service, replays_started));
+    sl_diag_int(out, "replay_mismatches", (int64_t)SL_SERVICE_SUM(service, replay_mismatches));
+    sl_diag_int(out, "replay_restarts", (int64_t)SL_SERVICE_SUM(service, replay_restarts));
+    sl_diag_int(out, "replays_failed_mismatch",
+                (int64_t)SL_SERVICE_SUM(service, replays_failed_mismatch));
+    sl_diag_int(out, "replays_failed_limit",
+                (int64_t)SL_SERVICE_SUM(service, replays_failed_limit));
+    sl_diag_int(out, "replays_failed_refused",
+                (int64_t)SL_SERVICE_SUM(service, replays_failed_refused));
+    sl_diag_int(out, "unknown_outcomes", (int64_t)SL_SERVICE_SUM(service, unknown_outcomes));
+    sl_diag_int(out, "retried_writes", (int64_t)SL_SERVICE_SUM(service, retried_writes));
+    sl_diag_int(out, "locked_to_primary", (int64_t)SL_SERVICE_SUM(service, locked_to_primary));
     server_statistics(service, out);
 }
 
@@ -361,6 +398,7 @@ static const struct sl_router_ops ops = {
     .on_request = rws_on_request,
     .on_reply = rws_on_reply,
     .on_error = rws_on_error,
+    .on_bytes = rws_replay_on_bytes,
     .on_backend_ready = rws_on_backend_ready,
     .on_backend_lost = rws_on_backend_lost,
     .on_topology = rws_on_topology,

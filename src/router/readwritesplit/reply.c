@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proto/constants.h"
-#include "router/readwritesplit/rwsplit.h"
+#include "router/readwritesplit/replay.h"
 
 static bool owes_client(const struct sl_backend *b)
 {
@@ -31,7 +31,8 @@ void rws_exclude(struct rws *r, int position, const char *why)
         "Server '%s' answers a session command differently (%s); it is not used in this session "
         "any more",
         r->session->service->servers[position]->name, why);
-    if (b && owes_client(b)) {
+    bool is_replayed = rws_replay_is_running(r) && r->replay->target == position;
+    if (b && (owes_client(b) || is_replayed)) {
         sl_backend_lost(b, "it has another state than the session");
         return;
     }
@@ -109,7 +110,9 @@ static void update_table_locks(struct rws *r, const struct sl_reply *reply)
 static void update_locks(struct rws *r)
 {
     if (r->session->trx.is_serializable) {
-        r->locks |= RWS_LOCK_SERIALIZABLE;
+        if (!(r->locks & RWS_LOCK_SERIALIZABLE)) {
+            rws_lock(r, RWS_LOCK_SERIALIZABLE);
+        }
     } else {
         r->locks &= (uint8_t)~RWS_LOCK_SERIALIZABLE;
     }
@@ -152,11 +155,14 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     if (b->is_read) {
         rws_adaptive_sample(r, (int)b->position, sl_loop_now_us(s->worker->loop) - b->sent_us);
     }
+    rws_replay_completed(r, b, reply);
     if (!s->trx.is_open) {
         r->trx_server = RWS_NONE;
     } else if (r->sends_once && r->trx_server == RWS_NONE) {
         r->trx_server = (int)b->position; /* BEGIN hidden in what a hint sent there */
     }
+    r->refused_since_ms = 0;
+    r->refusals = 0;
     if (!s->trx.next_is_set && r->next_trx) {
         sl_free(r->next_trx);
         r->next_trx = NULL;
@@ -173,7 +179,9 @@ static void go_on(struct rws *r)
     if (r->session->step != SL_SESSION_READY) {
         return;
     }
-    if (r->is_waiting) {
+    if (rws_replay_is_running(r)) {
+        rws_replay_advance(r);
+    } else if (r->is_waiting) {
         rws_route_saved(r);
     } else if (r->session->held) {
         sl_session_unhold(r->session);
@@ -186,6 +194,10 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
     struct rws *r = s->router;
     if (purpose == SL_PURPOSE_CLIENT) {
         client_reply(r, b, reply);
+        return;
+    }
+    if (purpose == SL_PURPOSE_REPLAY) {
+        rws_replay_on_reply(r, b, reply);
         return;
     }
     if (purpose == SL_PURPOSE_PROBE) {
@@ -211,8 +223,12 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
 /* The state of the session, in one batch, before anything else. */
 static bool replay_history(struct rws *r, struct sl_backend *b)
 {
+    uint32_t limit = rws_replay_history_limit(r, (int)b->position);
     SL_LIST_FOR_EACH (node, &r->history.entries) {
         struct sl_history_entry *e = SL_CONTAINER_OF(node, struct sl_history_entry, node);
+        if (e->slot == 0 && e->id >= limit) {
+            continue; /* it comes again in its place within the transaction */
+        }
         uint32_t tag = e->slot ? rws_stmt_tag(r, e->slot) : e->id;
         if (sl_backend_send(b, e->packet, e->len, SL_PURPOSE_HISTORY, tag) < 0) {
             return false;
@@ -235,6 +251,7 @@ void rws_on_backend_ready(struct sl_session *s, struct sl_backend *b)
     if (r->causal) {
         rws_causal_backend_ready(r, b);
     }
+    rws_replay_watch(r, b);
     if (!sl_history_is_recoverable(&r->history) || !replay_history(r, b)) {
         r->bad |= 1ull << b->position;
         sl_backend_close(b);

@@ -14,6 +14,7 @@
 #include "proto/constants.h"
 #include "proto/ok.h"
 #include "proto/packet.h"
+#include "router/readwritesplit/replay.h"
 #include "router/readwritesplit/rwsplit.h"
 
 /* A command understood. */
@@ -33,7 +34,7 @@ static void parse_query(struct rws *r, struct sl_request *rq, struct parsed *p)
     sl_sql_classify(p->sql.data, p->sql.len, r->session->sql_mode_bits, &p->info);
     if ((p->info.type & SL_SQL_EXECUTE) && !p->info.is_multi) {
         uintptr_t type = (uintptr_t)sl_map_get(&r->text_stmts, p->info.name);
-        p->info.type = type ? (uint32_t)type : SL_SQL_WRITE;
+        p->info.type = type ? (uint32_t)type : SL_SQL_WRITE | RWS_TYPE_MAY_COMMIT;
     }
     p->reads_temp_table = rws_temp_tables_read(r, p->sql.data, p->sql.len);
 }
@@ -59,7 +60,7 @@ static const char *server_function(uint8_t command)
 static bool parse_stmt(struct rws *r, struct sl_request *rq, struct parsed *p)
 {
     p->stmt = rws_stmt_get(r, sl_stmt_id(rq->data + SL_PACKET_HEADER));
-    if (!p->stmt || p->stmt->is_kept) {
+    if (!p->stmt || p->stmt->is_kept || p->stmt->is_closing) {
         sl_session_answer_error(r->session, SL_ER_UNKNOWN_STMT_HANDLER, NULL,
                                 "Unknown prepared statement handler (%u) given to %s",
                                 sl_stmt_id(rq->data + SL_PACKET_HEADER),
@@ -87,6 +88,32 @@ static bool parse(struct rws *r, struct sl_request *rq, struct parsed *p)
         return parse_stmt(r, rq, p);
     }
     return true;
+}
+
+static void describe(const struct parsed *p, struct sl_request *rq, struct rws *r,
+                     struct rws_command *ret)
+{
+    *ret = (struct rws_command){.rq = rq,
+                                .type = p->info.type,
+                                .op = p->info.op,
+                                .is_multi = p->info.is_multi,
+                                .was_open = p->before.is_open,
+                                .stmt = p->stmt,
+                                .sql = p->sql};
+    if (p->stmt && r->cfg->transaction_replay_checksum == SL_TRX_CHECKSUM_NO_INSERT_ID) {
+        ret->sql = prepared_text(r, rws_stmt_slot(r, p->stmt));
+    }
+}
+
+/* The command is about to go to the server of the open transaction. */
+static void record(struct rws *r, struct sl_request *rq, const struct parsed *p, bool is_for_all)
+{
+    struct rws_command c;
+    if (r->cfg->transaction_replay && r->session->trx.is_open) {
+        describe(p, rq, r, &c);
+        c.is_for_all = is_for_all;
+        rws_replay_record(r, &c);
+    }
 }
 
 static bool is_statement(uint8_t command)
@@ -351,7 +378,8 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         answer_not_prepared(s, b);
         return;
     }
-    if (p->stmt && !rq->is_whole && rws_stmt_needs_whole(r, b, rq) && sl_session_want_whole(s)) {
+    if ((p->stmt && !rq->is_whole && rws_stmt_needs_whole(r, b, rq) && sl_session_want_whole(s)) ||
+        rws_replay_wants_whole(r, rq)) {
         return;
     }
     if (r->causal && !is_write) {
@@ -362,12 +390,17 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         }
     }
     remember_next_trx(r, rq, p);
-    bool is_retryable = !is_write && (r->cfg->retry_failed_reads || r->causal) && rq->is_whole &&
-                        (!s->trx.is_open || rws_causal_is_waiting(r->causal)) &&
-                        target != RWS_TARGET_FIXED && sl_command_has_reply(rq->command);
+    /* a write for the case that the server refuses it */
+    bool is_wanted = is_write ? r->cfg->delayed_retry : r->cfg->retry_failed_reads || r->causal;
+    bool may_move = !s->trx.is_open || (!is_write && rws_causal_is_waiting(r->causal));
+    bool is_retryable = is_wanted && rq->is_whole && may_move && target != RWS_TARGET_FIXED &&
+                        sl_command_has_reply(rq->command);
     if (is_retryable && !is_saved) {
         save(r, rq);
     }
+    r->may_commit_inside =
+        rws_may_commit_inside(p->info.op, p->info.is_multi) || (p->info.type & RWS_TYPE_MAY_COMMIT);
+    record(r, rq, p, false);
     r->slot = 0;
     r->history_id = 0;
     count_statement(r, rq, p, target);
@@ -375,6 +408,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         sl_session_fail(s, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
         return;
     }
+    rws_replay_tap_start(r, b);
     b->is_read = (p->info.type & SL_SQL_READ) && !is_write;
     note_sent(r, rq, p, target, position);
     r->held_since_ms = 0;
@@ -548,6 +582,11 @@ static void remember_text_stmt(struct rws *r, const struct parsed *p)
         if (p->info.prepare_text.len > 0) {
             sl_sql_classify(p->info.prepare_text.data, p->info.prepare_text.len,
                             r->session->sql_mode_bits, &inner);
+            if (rws_may_commit_inside(inner.op, inner.is_multi)) {
+                inner.type |= RWS_TYPE_MAY_COMMIT;
+            }
+        } else {
+            inner.type |= RWS_TYPE_MAY_COMMIT; /* from a variable: it could be anything */
         }
         sl_map_put(&r->text_stmts, p->info.name, (void *)(uintptr_t)inner.type, NULL);
     } else if (p->info.type & SL_SQL_DEALLOCATE) {
@@ -573,6 +612,7 @@ static void reset_state(struct rws *r)
     sl_map_clear(&r->text_stmts);
     sl_map_clear(&r->temp_tables);
     sl_trx_reset(&r->session->trx);
+    rws_replay_end(r);
     r->locks = 0;
     r->used_get_lock = false;
     r->trx_server = RWS_NONE;
@@ -698,7 +738,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
 {
     struct sl_session *s = r->session;
     if (rq->command == SL_COM_STMT_CLOSE) {
-        if (!rws_reuse_close(r, p->stmt)) {
+        if (!rws_reuse_close(r, p->stmt) && !rws_replay_defer_close(r, rws_stmt_slot(r, p->stmt))) {
             rws_stmt_close(r, rws_stmt_slot(r, p->stmt));
         }
         return;
@@ -739,6 +779,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     } else {
         r->slot = 0;
     }
+    record(r, rq, p, true);
     if (rq->command == SL_COM_RESET_CONNECTION) {
         reset_state(r);
     } else if (!is_saved) {
@@ -748,6 +789,7 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
     }
     count_statement(r, rq, p, RWS_TARGET_ALL);
     note_sent(r, rq, p, RWS_TARGET_ALL, (int)deciding->position);
+    rws_replay_tap_start(r, deciding);
     if (send_all(r, rq, able, deciding)) {
         r->held_since_ms = 0;
         if (r->causal) {
@@ -758,16 +800,24 @@ static void route_all(struct rws *r, struct sl_request *rq, const struct parsed 
 
 /* ---- entry ---- */
 
+void rws_lock(struct rws *r, enum rws_lock why)
+{
+    if (r->locks == 0) {
+        sl_count(&sl_session_counters(r->session)->locked_to_primary, 1);
+    }
+    r->locks |= (uint8_t)why;
+}
+
 static void lock_if_strict(struct rws *r, const struct parsed *p)
 {
     if (!(r->cfg->strict_multi_stmt || r->cfg->strict_sp_calls)) {
         return;
     }
     if (p->info.is_multi) {
-        r->locks |= RWS_LOCK_MULTI_STMT;
+        rws_lock(r, RWS_LOCK_MULTI_STMT);
     }
     if (p->info.op == SL_SQL_OP_CALL) {
-        r->locks |= RWS_LOCK_SP_CALL;
+        rws_lock(r, RWS_LOCK_SP_CALL);
     }
 }
 
@@ -805,6 +855,14 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         return;
     }
     p.before = s->trx;
+    if (!is_saved && r->replay) {
+        struct rws_command c;
+        describe(&p, rq, r, &c);
+        if (rws_replay_comes_first(r, &c)) {
+            return;
+        }
+        p.before = s->trx;
+    }
     if (r->causal && !is_saved && r->held_since_ms == 0) {
         rws_causal_begin(r);
     }
@@ -828,7 +886,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         /* too long to be copied to everybody: only the primary knows it */
         target = RWS_TARGET_PRIMARY;
         r->rule = RWS_RULE_TOO_LONG;
-        r->locks |= RWS_LOCK_STATE;
+        rws_lock(r, RWS_LOCK_STATE);
     }
     const enum rws_rule rule = r->rule;
     bool must_ask = r->causal && target == RWS_TARGET_REPLICA && !rws_causal_asked(r);

@@ -14,6 +14,7 @@
  *   causal*.c   causal_reads: reads that wait for what was written
  *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the
  *               session
+ *   replay*.c   transaction replay (replay.h)
  *
  * One struct rws per session, on the session's worker.
  */
@@ -98,13 +99,17 @@ enum rws_rule {
     RWS_RULE_COUNT
 };
 
+/* In the type bits of a text PREPARE: what it runs may commit on its way. */
+#define RWS_TYPE_MAY_COMMIT (1u << 31)
+
 /* A binary prepared statement of the client; slot i has the id i + 1. */
 struct rws_stmt {
     uint32_t type; /* enum sl_sql_type bits of the prepared text; 0 = free slot */
     uint8_t op;
     bool is_multi;
     bool in_use;
-    bool is_kept; /* the client has closed it; it serves again (reuse.c) */
+    bool is_kept;    /* the client has closed it; it serves again (reuse.c) */
+    bool is_closing; /* the client has closed it; kept until the transaction ends (replay) */
     uint16_t generation;
     uint16_t params;
     int16_t cursor;      /* position that holds the open cursor, or RWS_NONE */
@@ -168,7 +173,18 @@ struct rws {
     uint64_t synced_ms;          /* adaptive routing: when the samples were folded in last */
     struct rws_samples *samples; /* [server_count], adaptive routing only */
     struct rws_causal *causal;   /* NULL with causal_reads=none */
+    struct rws_replay *replay;   /* transaction_replay only, from the first transaction on */
+    /* an autocommitted statement that a server has refused for certain */
+    bool may_commit_inside;   /* it may have committed on its way all the same */
+    bool is_refused;          /* the connection was given up because of the refusal */
+    bool refusal_is_readonly; /* the last ERR spoke of read-only */
+    uint64_t refused_since_ms;
+    uint32_t refusals;
 };
+
+struct rws_replay;
+void rws_replay_free(struct rws *r);
+size_t rws_replay_memory(const struct rws *r);
 
 /* --- decide.c: pure --------------------------------------------------------------------------- */
 
@@ -230,6 +246,8 @@ int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl
 int rws_connect(struct rws *r, int position);
 /* Ends the READ ONLY transaction that the replica of the session has open. */
 void rws_end_elsewhere(struct rws *r);
+/* The session is locked to the primary from now on. */
+void rws_lock(struct rws *r, enum rws_lock why);
 /* May the session's primary become the server at `position` (RWS_NONE: some server, later)? */
 bool rws_can_change_primary(const struct rws *r, int position);
 

@@ -46,14 +46,12 @@ static void test_galera(void **state)
     assert_int_equal(l->settings.port, 4007);
     assert_int_equal(l->settings.protocol, SL_PROTOCOL_MARIADB);
     assert_null(sl_config_find_server(c, "Galera-Listener"));
-    /* three ignored protocols, a duration without unit, two features to come */
+    /* three ignored protocols, a duration without unit, a list that two settings share */
     const struct sl_conf_report *r = &s->report;
-    assert_int_equal(r->warning_count, 6);
+    assert_int_equal(r->warning_count, 4);
     assert_true(report_has(r, false, 0, "'protocol' is deprecated"));
     assert_true(
         report_has(r, false, 0, "'monitor_interval=2000' has no unit; it is taken as '2000ms'"));
-    assert_true(report_has(r, false, 0, "'transaction_replay' is not implemented"));
-    assert_true(report_has(r, false, 0, "'transaction_replay_retry_on_deadlock' is not"));
 }
 
 static void test_missing_modules(void **state)

@@ -206,7 +206,7 @@ static void build_rows(struct fake_server *f, struct fake_conn *c, struct sl_sli
     struct sl_resultset rs;
     sl_resultset_begin(&rs, out, 1, c->capabilities, c->status, columns, 2);
     for (unsigned i = 0; i < f->rows; i++) {
-        struct sl_slice values[2] = {sl_slice_text(f->name), sql};
+        struct sl_slice values[2] = {sl_slice_text(f->alias ? f->alias : f->name), sql};
         sl_resultset_row(&rs, values);
     }
     assert_int_equal(sl_resultset_end(&rs), 0);
@@ -308,6 +308,10 @@ static void meet_fault(struct fake_server *f, struct fake_conn *c, struct sl_sli
                  "The MariaDB server is running with the --read-only option so it cannot execute "
                  "this statement");
         break;
+    case FAKE_ERR_DEADLOCK:
+        c->status &= (uint16_t) ~(SL_STATUS_IN_TRANS | SL_STATUS_IN_TRANS_READONLY);
+        send_err(c, 1, SL_ER_LOCK_DEADLOCK, "Deadlock found when trying to get lock");
+        break;
     default:
         send_broken(f, c, f->fault, sql);
         break;
@@ -336,6 +340,16 @@ static void track_trx(struct fake_conn *c, struct sl_slice sql)
     }
 }
 
+/* One row with an auto-increment value. */
+static void send_inserted(struct fake_server *f, struct fake_conn *c)
+{
+    struct sl_buf out = SL_BUF_INIT;
+    uint64_t id = c->forced_id > 0 ? c->forced_id : f->insert_id++;
+    c->forced_id = 0;
+    assert_int_equal(sl_packet_build_ok(&out, 1, 1, id, c->status, 0, NULL), 0);
+    send_buf(c, &out);
+}
+
 static void query(struct fake_server *f, struct fake_conn *c, struct sl_slice sql)
 {
     note(f, "", sql);
@@ -348,7 +362,14 @@ static void query(struct fake_server *f, struct fake_conn *c, struct sl_slice sq
         struct sl_buf out = SL_BUF_INIT;
         build_rows(f, c, sql, &out);
         send_buf(c, &out);
+    } else if (f->insert_id > 0 && sql.len > 6 && memcmp(sql.data, "INSERT", 6) == 0) {
+        send_inserted(f, c);
     } else {
+        if (sql.len > 14 && memcmp(sql.data, "SET insert_id=", 14) == 0) {
+            char text[32] = {0};
+            memcpy(text, sql.data + 14, SL_MIN(sql.len - 14, sizeof text - 1));
+            c->forced_id = strtoull(text, NULL, 10);
+        }
         send_ok(c, 1, 0);
     }
 }
@@ -379,7 +400,8 @@ static void prepare(struct fake_server *f, struct fake_conn *c, struct sl_slice 
         send_bytes(c, def, sizeof def - 1);
     }
     if (params > 0 && !(c->capabilities & SL_CAP_DEPRECATE_EOF)) {
-        uint8_t eof[9] = {5, 0, 0, seq, 0xfe, 0, 0, 2, 0};
+        uint8_t eof[9] = {5, 0, 0, seq, 0xfe, 0, 0};
+        sl_put_le16(eof + 7, c->status);
         send_bytes(c, eof, sizeof eof);
     }
 }

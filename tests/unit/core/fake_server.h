@@ -41,6 +41,7 @@ enum fake_fault {
     FAKE_ERR_SHUTDOWN,    /* 1053, then FIN */
     FAKE_ERR_SYNTAX,      /* 1064: an error like any other */
     FAKE_ERR_READ_ONLY,   /* 1290 */
+    FAKE_ERR_DEADLOCK,    /* 1213: the transaction is gone */
     FAKE_FAULT_COUNT
 };
 
@@ -58,6 +59,7 @@ struct fake_conn {
     uint64_t capabilities; /* of the client */
     uint16_t status;
     uint32_t next_stmt;
+    uint64_t forced_id;
     struct sl_buf in;
 };
 
@@ -65,6 +67,8 @@ struct fake_server {
     const char *name;
     int listen_fd; /* -1: down */
     uint16_t port;
+    const char *alias;  /* in rows, instead of the name, if set */
+    uint64_t insert_id; /* of an INSERT; 0: none */
     enum fake_fault fault;
     const char *fault_text;
     unsigned faults_left; /* how many statements meet the fault */

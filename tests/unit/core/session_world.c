@@ -435,6 +435,7 @@ struct answer client_wait(struct world *w, struct client *c, uint8_t command, un
         a.rows = r.rows;
         a.stmt_id = r.stmt_id;
         a.affected_rows = r.affected_rows;
+        a.insert_id = r.last_insert_id;
         struct sl_slice reply = sl_slice(sl_buf_slice(&c->in).data, fed);
         if (r.kind == SL_REPLY_KIND_ERR) {
             read_last_error(reply, &a);

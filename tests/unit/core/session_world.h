@@ -37,6 +37,7 @@ struct answer {
     uint16_t code;
     uint16_t status;
     uint64_t affected_rows;
+    uint64_t insert_id;
     uint32_t stmt_id;
     uint64_t rows;
     char server[32]; /* first column of the rows */

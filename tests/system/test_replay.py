@@ -5,12 +5,20 @@ import threading
 
 import pytest
 
+from conftest import repair
 from sealane import wait_until
 from wire import Lost, WireError
 
 pytestmark = pytest.mark.slow
 REPLAY = {'transaction_replay': 'true', 'transaction_replay_retry_on_deadlock': 'true',
           'slave_selection_criteria': 'ADAPTIVE_ROUTING'}
+
+
+@pytest.fixture(scope='module', autouse=True)
+def whole_again(galera3):
+    """The next file finds all nodes."""
+    yield
+    repair(galera3)
 
 
 @pytest.fixture

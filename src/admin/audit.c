@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json_depth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/config.h"
@@ -131,16 +132,20 @@ static void mask(json_t *value)
     }
 }
 
-/* free(); NULL when memory is out. What is not JSON may hold anything, so it is not repeated. */
-static char *body_text(const struct sl_admin_request *rq)
+/* free(); NULL when memory is out. What is not JSON may hold anything, so it is not repeated; nor is
+ * what somebody sent who was not let in: the disk is not theirs to fill. */
+static char *body_text(const struct sl_admin_request *rq, unsigned status)
 {
     if (rq->raw_body_len == 0) {
         return strdup("");
     }
-    json_t *body = json_loadb(rq->raw_body, rq->raw_body_len, 0, NULL);
+    bool is_stranger = status == 401;
+    bool is_read = !is_stranger && sl_json_depth_is_sane(rq->raw_body, rq->raw_body_len);
+    json_t *body = is_read ? json_loadb(rq->raw_body, rq->raw_body_len, 0, NULL) : NULL;
     if (body == NULL) {
         char *text = NULL;
-        return asprintf(&text, "(%zu bytes that are not JSON)", rq->raw_body_len) < 0 ? NULL : text;
+        const char *what = is_stranger ? "" : " that are not JSON";
+        return asprintf(&text, "(%zu bytes%s)", rq->raw_body_len, what) < 0 ? NULL : text;
     }
     mask(body);
     char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
@@ -211,7 +216,7 @@ void sl_audit_note(struct sl_audit *a, const struct sl_admin_request *rq, unsign
     if (a->path == NULL || (is_excluded && status < 400)) {
         return;
     }
-    char *body = body_text(rq);
+    char *body = body_text(rq, status);
     struct sl_buf line = SL_BUF_INIT;
     put_line(&line, rq, status, duration_us, body != NULL ? body : "");
     write_line(a, &line);

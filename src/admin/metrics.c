@@ -32,12 +32,6 @@ static void number(struct sl_buf *out, const char *name, const char *type, const
     sl_buf_printf(out, "sealane_%s %.17g\n", name, value);
 }
 
-static uint64_t load(const void *counters, size_t offset)
-{
-    const _Atomic uint64_t *counter = (const void *)((const char *)counters + offset);
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 /* Object names are [A-Za-z0-9_.~-]: nothing in labels needs escaping but what a server says of
  * itself. A label that is not UTF-8 would make a scraper drop all of the answer. */
 static void append_escaped(struct sl_buf *out, const char *text)
@@ -80,15 +74,6 @@ static void server_states(struct sl_buf *out, const struct sl_core *core)
 
 #define SERVER(field) offsetof(struct sl_server_counters, field)
 
-static uint64_t server_sum(const struct sl_server *s, size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < s->worker_count; i++) {
-        total += load(&s->counters[i], offset);
-    }
-    return total;
-}
-
 static void server_counters(struct sl_buf *out, const struct sl_core *core)
 {
     static const struct {
@@ -105,7 +90,7 @@ static void server_counters(struct sl_buf *out, const struct sl_core *core)
         head(out, rows[r].name, "counter", rows[r].help);
         for (unsigned i = 0; i < core->server_count; i++) {
             sl_buf_printf(out, "sealane_%s{server=\"%s\"} %" PRIu64 "\n", rows[r].name,
-                          core->servers[i]->name, server_sum(core->servers[i], rows[r].offset));
+                          core->servers[i]->name, sl_server_sum(core->servers[i], rows[r].offset));
         }
     }
     head(out, "server_statements_total", "counter",
@@ -114,10 +99,10 @@ static void server_counters(struct sl_buf *out, const struct sl_core *core)
         const struct sl_server *s = core->servers[i];
         sl_buf_printf(out,
                       "sealane_server_statements_total{server=\"%s\",kind=\"read\"} %" PRIu64 "\n",
-                      s->name, server_sum(s, SERVER(reads)));
+                      s->name, sl_server_sum(s, SERVER(reads)));
         sl_buf_printf(out,
                       "sealane_server_statements_total{server=\"%s\",kind=\"write\"} %" PRIu64 "\n",
-                      s->name, server_sum(s, SERVER(writes)));
+                      s->name, sl_server_sum(s, SERVER(writes)));
     }
 }
 
@@ -216,9 +201,9 @@ static void histogram(struct sl_buf *out, const struct sl_server *s, const char 
     uint64_t total_us = 0;
     for (unsigned b = 0; b < SL_HISTOGRAM_BUCKETS; b++) {
         count +=
-            server_sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
-        total_us +=
-            server_sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
+            sl_server_sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
+        total_us += sl_server_sum(s, offset + offsetof(struct sl_histogram, total_us) +
+                                         b * sizeof(uint64_t));
         sl_buf_printf(
             out,
             "sealane_statement_seconds_bucket{server=\"%s\",kind=\"%s\",le=\"%s\"} %" PRIu64 "\n",

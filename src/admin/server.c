@@ -20,18 +20,7 @@
 
 /* ---- statistics ---- */
 
-static uint64_t sum(const struct sl_server *s, size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < s->worker_count; i++) {
-        const char *counters = (const char *)&s->counters[i];
-        const _Atomic uint64_t *counter = (const void *)(counters + offset);
-        total += atomic_load_explicit(counter, memory_order_relaxed);
-    }
-    return total;
-}
-
-#define SUM(s, field) ((json_int_t)sum((s), offsetof(struct sl_server_counters, field)))
+#define SUM(s, field) ((json_int_t)sl_server_sum((s), offsetof(struct sl_server_counters, field)))
 
 /* Buckets are powers of ten of seconds, from one microsecond on. */
 static json_t *distribution_json(const struct sl_server *s, size_t offset, const char *operation)
@@ -42,9 +31,9 @@ static json_t *distribution_json(const struct sl_server *s, size_t offset, const
     json_t *rows = json_array();
     for (unsigned b = 0; b < SL_HISTOGRAM_BUCKETS; b++) {
         uint64_t count =
-            sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
-        uint64_t us =
-            sum(s, offset + offsetof(struct sl_histogram, total_us) + b * sizeof(uint64_t));
+            sl_server_sum(s, offset + offsetof(struct sl_histogram, count) + b * sizeof(uint64_t));
+        uint64_t us = sl_server_sum(s, offset + offsetof(struct sl_histogram, total_us) +
+                                           b * sizeof(uint64_t));
         json_array_append_new(rows, json_pack("{s:s, s:f, s:I}", "time", bounds[b], "total",
                                               (double)us / 1e6, "count", (json_int_t)count));
     }

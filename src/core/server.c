@@ -310,6 +310,17 @@ uint32_t sl_server_connections(const struct sl_server *s)
     return sum;
 }
 
+uint64_t sl_server_sum(const struct sl_server *s, size_t counter_offset)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        const char *base = (const char *)&s->counters[i];
+        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(base + counter_offset),
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
+
 uint32_t sl_server_operations(const struct sl_server *s)
 {
     uint32_t sum = 0;

@@ -159,6 +159,8 @@ void sl_status_text(uint32_t st, uint32_t connections, char *out, size_t size);
 /* Sums over workers. Any thread. */
 uint32_t sl_server_connections(const struct sl_server *s);
 uint32_t sl_server_operations(const struct sl_server *s);
+/* Of any 64-bit counter of struct sl_server_counters, by its offset. */
+uint64_t sl_server_sum(const struct sl_server *s, size_t counter_offset);
 
 void sl_server_info_get(struct sl_server *s, struct sl_server_info *ret);
 /* also lag_s, ping_us copies */

@@ -95,6 +95,21 @@ static void test_secrets(void **state)
     sl_audit_close(&a);
 }
 
+static void test_hostile_bodies(void **state)
+{
+    struct sl_audit a;
+    char deep[3001];
+    memset(deep, '[', 3000);
+    deep[3000] = '\0';
+    open_audit(&a, NULL);
+    note(&a, SL_ADMIN_POST, 401, "{\"a\": 12345}"); /* not let in: only its length */
+    note(&a, SL_ADMIN_POST, 400, deep);
+    assert_null(strstr(text(), "12345"));
+    assert_non_null(strstr(text(), "\"(12 bytes)\"\n"));
+    assert_non_null(strstr(text(), "\"(3000 bytes that are not JSON)\"\n"));
+    sl_audit_close(&a);
+}
+
 static void test_excluded(void **state)
 {
     struct sl_audit a;
@@ -148,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_secrets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_excluded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_settings, setup, teardown),

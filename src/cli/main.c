@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/http.h"
@@ -65,17 +65,13 @@ static size_t read_line(char *line, size_t size)
 static void ask_password(struct sl_cli_settings *settings)
 {
     char line[PASSWORD_BYTES_MAX];
-    struct termios before;
-    bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    bool is_terminal = sl_terminal_hide();
     if (is_terminal) {
-        struct termios silent = before;
-        silent.c_lflag &= ~(tcflag_t)ECHO;
         fputs("Enter password: ", stderr);
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     }
     read_line(line, sizeof(line));
     if (is_terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        sl_terminal_show();
         fputc('\n', stderr);
     }
     sl_free(settings->password);

@@ -10,10 +10,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/terminal.h"
 #include "conf/secrets.h"
 
 #define LINE_BYTES_MAX 4098
@@ -93,17 +92,12 @@ static bool ask_once(const char *prompt, char line[LINE_BYTES_MAX])
 /* Twice without echo on a terminal, one line from a pipe. */
 static bool ask(char line[LINE_BYTES_MAX])
 {
-    if (!isatty(STDIN_FILENO)) {
+    if (!sl_terminal_hide()) {
         return read_line(line);
     }
-    struct termios old;
-    tcgetattr(STDIN_FILENO, &old);
-    struct termios silent = old;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     char again[LINE_BYTES_MAX] = "";
     bool is_read = ask_once("Enter password: ", line) && ask_once("Repeat password: ", again);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+    sl_terminal_show();
     if (is_read && strcmp(line, again) != 0) {
         fputs("The passwords are different.\n", stderr);
         is_read = false;

@@ -2,13 +2,16 @@
 """sealanectl against a REST API made of files: streams, exit codes, failures of the network,
 several hosts, passwords, interactive mode.  Needs no servers and no daemon."""
 import base64
+import fcntl
 import http.server
 import os
 import pty
 import re
+import signal
 import socket
 import ssl
 import subprocess
+import termios
 import threading
 import time
 
@@ -228,6 +231,22 @@ def test_password_from_stdin(api, home):
     p = ctl('-h', api.host, '-u', 'bob', '--password=', '--tsv',
             stdin='s e:c"ret\nlist monitors\n')
     assert (p.returncode, p.stdout) == (0, expected('list_monitors.tsv'))
+
+
+def test_the_terminal_echoes_again_after_ctrl_c_at_the_password(home):
+    master, slave = pty.openpty()
+    p = subprocess.Popen(
+        [SEALANECTL, '-p', '', 'list', 'servers'], stdin=slave, stdout=slave, stderr=slave,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    text = b''
+    while b'password: ' not in text:
+        text += os.read(master, 4096)
+    assert not termios.tcgetattr(slave)[3] & termios.ECHO
+    os.write(master, b'\x03')
+    assert p.wait(timeout=30) == -signal.SIGINT
+    assert termios.tcgetattr(slave)[3] & termios.ECHO
+    os.close(slave)
+    os.close(master)
 
 
 def test_defaults_files(api, home):

@@ -94,7 +94,7 @@ static const struct sl_setting rwsplit_rows[] = {
     ROW(transaction_replay_safe_commit, BOOL, RT, "true", "Never replay once COMMIT was sent."),
     CHOICE(transaction_replay_checksum, ENUM, RT, "full", trx_checksums,
            "Which results must be equal."),
-    ROW(optimistic_trx, BOOL, RT | FUTURE, "false", "Start transactions on a replica."),
+    ROW(optimistic_trx, BOOL, RT, "false", "Start transactions on a replica."),
     CHOICE(causal_reads, ENUM, RT, "none", causal_reads,
            "Reads see earlier writes, on replicas too."),
     ROW(causal_reads_timeout, DURATION, RT | SECONDS, "10s",

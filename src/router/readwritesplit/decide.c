@@ -55,6 +55,7 @@ static const struct {
     [RWS_RULE_HINT_SLAVE] = {RWS_TARGET_REPLICA, "hint: route to slave"},
     [RWS_RULE_HINT_LAST] = {RWS_TARGET_LAST, "hint: route to last"},
     [RWS_RULE_HINT_SERVER] = {RWS_TARGET_HINTED, "hint: route to server"},
+    [RWS_RULE_OPTIMISTIC] = {RWS_TARGET_REPLICA, "begins a transaction, optimistic_trx"},
 };
 _Static_assert(SL_ARRAY_LEN(rules) == RWS_RULE_COUNT, "a text for each rule");
 

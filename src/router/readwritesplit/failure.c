@@ -182,9 +182,10 @@ static void lost_while_running(struct rws *r, const struct loss *l)
         rws_route_saved(r);
         return;
     }
-    if (r->target == RWS_TARGET_PRIMARY && (r->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ))) {
+    bool is_for_primary = r->target == RWS_TARGET_PRIMARY || r->sends_once;
+    if (is_for_primary && (r->type & (SL_SQL_WRITE | SL_SQL_PRIMARY_READ))) {
         answer_unknown(r, l->position);
-        if (s->step == SL_SESSION_READY) {
+        if (l->was_primary && s->step == SL_SESSION_READY) {
             lost_idle_primary(r);
         }
         return;

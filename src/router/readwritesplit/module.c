@@ -49,6 +49,18 @@ static void imply_for_replay(const struct sl_service *service, struct sl_rwsplit
     }
 }
 
+/* It is a use of replays, and a replica may not know what causal reads have to see. */
+static void check_optimistic(const struct sl_service *service, struct sl_rwsplit_settings *cfg)
+{
+    bool can_be = cfg->transaction_replay && cfg->causal_reads == SL_CAUSAL_NONE;
+    if (cfg->optimistic_trx && !can_be) {
+        sl_log_warning("Service '%s': optimistic_trx is off because %s", service->name,
+                       cfg->transaction_replay ? "causal_reads is on"
+                                               : "transaction_replay is not possible");
+    }
+    cfg->optimistic_trx &= can_be;
+}
+
 static int instance_new(struct sl_service *service, void **ret_instance, struct sl_err *err)
 {
     struct sl_rwsplit_settings *cfg = service->router_settings;
@@ -64,9 +76,11 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
         cfg->master_reconnection = false;
     }
     check_lazy(service, cfg);
+    cfg->transaction_replay |= cfg->optimistic_trx;
     if (cfg->transaction_replay) {
         imply_for_replay(service, cfg);
     }
+    check_optimistic(service, cfg);
     struct rws_instance *instance = sl_calloc(1, sizeof *instance);
     if (!instance) {
         return sl_err_set(err, SL_ENOMEM, "no memory for service '%s'", service->name);
@@ -165,6 +179,7 @@ static int session_open(struct sl_session *s, struct sl_err *err)
     }
     r->session = s;
     r->cfg = s->service->router_settings;
+    r->optimistic_on = RWS_NONE;
     r->primary = r->trx_server = r->last = r->position = RWS_NONE;
     sl_history_init(&r->history, (uint32_t)s->service->settings.max_sescmd_history,
                     s->service->settings.prune_sescmd_history);

@@ -170,6 +170,7 @@ static void attempt(struct rws *r)
     rws_replay_advance(r);
 }
 
+/* `why` is for the log; NULL: nothing has gone wrong. */
 static void start(struct rws *r, bool is_held, const char *why)
 {
     struct rws_replay *rp = r->replay;
@@ -177,8 +178,11 @@ static void start(struct rws *r, bool is_held, const char *why)
         rp->started_ms = now_ms(r);
         rp->attempts = 0;
         sl_count(&sl_session_counters(r->session)->replays_started, 1);
-        sl_log_warning("Replaying a transaction: %s", why);
+        if (why) {
+            sl_log_warning("Replaying a transaction: %s", why);
+        }
     }
+    r->optimistic_on = RWS_NONE;
     rp->is_held = is_held;
     rp->is_dirty = rp->is_dirty || is_held;
     attempt(r);
@@ -504,8 +508,8 @@ static bool has_lost_server(const struct rws *r)
         return true;
     }
     uint32_t st = sl_server_status(s->service->servers[r->trx_server]);
-    return !s->trx.is_read_only && !sl_status_is_master(st) && !(st & SL_SERVER_JOINED) &&
-           sl_status_is_slave(st);
+    return !rws_is_optimistic(r) && !s->trx.is_read_only && !sl_status_is_master(st) &&
+           !(st & SL_SERVER_JOINED) && sl_status_is_slave(st);
 }
 
 static bool answer_failed(struct rws *r, const struct rws_command *c)
@@ -534,11 +538,15 @@ bool rws_replay_comes_first(struct rws *r, const struct rws_command *c)
         sl_session_hold(r->session);
         return true;
     }
-    if (!rp->is_recording || r->trx_server == RWS_NONE || !has_lost_server(r) ||
+    bool leaves = rws_optimistic_must_leave(r, c);
+    if (!rp->is_recording || r->trx_server == RWS_NONE || !(leaves || has_lost_server(r)) ||
         c->rq->command == SL_COM_RESET_CONNECTION || c->rq->command == SL_COM_STMT_CLOSE) {
         return false;
     }
-    if (r->session->backends[r->trx_server]) {
+    if (leaves) {
+        rws_optimistic_leave(r);
+        rp->target = RWS_NONE;
+    } else if (r->session->backends[r->trx_server]) {
         sl_backend_close(r->session->backends[r->trx_server]);
     }
     bool is_rollback =
@@ -553,7 +561,7 @@ bool rws_replay_comes_first(struct rws *r, const struct rws_command *c)
         sl_count(&sl_session_counters(r->session)->replays_failed_refused, 1);
         give_up(r, rp->why_not);
     } else {
-        start(r, true, "its server is gone or takes no writes any more");
+        start(r, true, leaves ? NULL : "its server is gone or takes no writes any more");
     }
     /* It may be over already: then the command is not held, and goes on now. */
     bool is_over = r->session->step == SL_SESSION_READY && !r->session->held;

@@ -106,6 +106,18 @@ size_t rws_replay_on_bytes(struct sl_session *s, struct sl_backend *b, const uin
 /* May the command commit what came before it, or itself, half-way? */
 bool rws_may_commit_inside(uint8_t op, bool is_multi);
 
+/* --- optimistic.c ----------------------------------------------------------------------------- */
+
+/* Does the command begin a transaction that is to begin on a replica? */
+bool rws_optimistic_begins(const struct rws *r, const struct rws_command *c);
+/* Is the open transaction on a replica because of that? */
+bool rws_is_optimistic(const struct rws *r);
+/* .. and the command is not for a replica: the transaction has to go on on the primary. */
+bool rws_optimistic_must_leave(const struct rws *r, const struct rws_command *c);
+/* Rolls it back over there; the expected reply has this tag, which no history entry gets to. */
+#define RWS_TAG_ROLLBACK 0x7FFFFFFFu
+void rws_optimistic_leave(struct rws *r);
+
 /* --- replay.c --------------------------------------------------------------------------------- */
 
 /* A command arrives: true if a replay has to come first (it is held) or it has been answered. */

@@ -157,7 +157,7 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     }
     rws_replay_completed(r, b, reply);
     if (!s->trx.is_open) {
-        r->trx_server = RWS_NONE;
+        r->trx_server = r->optimistic_on = RWS_NONE;
     } else if (r->sends_once && r->trx_server == RWS_NONE) {
         r->trx_server = (int)b->position; /* BEGIN hidden in what a hint sent there */
     }
@@ -202,6 +202,10 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
     }
     if (purpose == SL_PURPOSE_PROBE) {
         rws_causal_answered(r, b, reply, tag_of(b));
+    }
+    if (purpose == SL_PURPOSE_INTERNAL && tag_of(b) == RWS_TAG_ROLLBACK &&
+        reply->kind == SL_REPLY_KIND_ERR) {
+        sl_backend_close(b); /* later reads there would see the transaction's snapshot */
     }
     if (purpose == SL_PURPOSE_INTERNAL || purpose == SL_PURPOSE_PROBE) {
         go_on(r);

@@ -255,6 +255,10 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     if (s->trx.is_starting && target != RWS_TARGET_ALL && r->trx_server != position) {
         rws_end_elsewhere(r);
     }
+    if (s->trx.is_starting && target != RWS_TARGET_ALL &&
+        !(p->before.is_open && r->trx_server == position)) {
+        r->optimistic_on = r->rule == RWS_RULE_OPTIMISTIC ? position : RWS_NONE;
+    }
     if (s->trx.is_open) {
         r->trx_server = target == RWS_TARGET_ALL ? r->trx_server : position;
     }
@@ -847,6 +851,25 @@ static void dispatch(struct rws *r, struct sl_request *rq, const struct parsed *
     }
 }
 
+/* optimistic_trx: BEGIN goes to a replica, and what it opens stays there while it may. */
+static enum rws_target apply_optimistic(struct rws *r, struct sl_request *rq,
+                                        const struct parsed *p, enum rws_target target)
+{
+    struct rws_command c;
+    if (!r->cfg->optimistic_trx || target != RWS_TARGET_PRIMARY) {
+        return target;
+    }
+    if (p->before.is_open) {
+        return rws_is_optimistic(r) ? RWS_TARGET_TRX : target;
+    }
+    describe(p, rq, r, &c);
+    if (r->rule != RWS_RULE_TRX_CONTROL || !rws_optimistic_begins(r, &c)) {
+        return target;
+    }
+    r->rule = RWS_RULE_OPTIMISTIC;
+    return rws_rule_target(r->rule);
+}
+
 static void route(struct rws *r, struct sl_request *rq, bool is_saved)
 {
     struct sl_session *s = r->session;
@@ -888,6 +911,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
         r->rule = RWS_RULE_TOO_LONG;
         rws_lock(r, RWS_LOCK_STATE);
     }
+    target = apply_optimistic(r, rq, &p, target);
     const enum rws_rule rule = r->rule;
     bool must_ask = r->causal && target == RWS_TARGET_REPLICA && !rws_causal_asked(r);
     r->is_passed_over = !must_ask;

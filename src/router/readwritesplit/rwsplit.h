@@ -14,6 +14,7 @@
  *   causal*.c   causal_reads: reads that wait for what was written
  *   failure.c   a connection is lost, a server refuses, roles move: retry, answer, or end the
  *               session
+ *   optimistic.c  a transaction begins on a replica
  *   replay*.c   transaction replay (replay.h)
  *
  * One struct rws per session, on the session's worker.
@@ -96,6 +97,7 @@ enum rws_rule {
     RWS_RULE_HINT_SLAVE,
     RWS_RULE_HINT_LAST,
     RWS_RULE_HINT_SERVER,
+    RWS_RULE_OPTIMISTIC, /* optimistic.c */
     RWS_RULE_COUNT
 };
 
@@ -135,10 +137,11 @@ struct rws_instance {
 struct rws {
     struct sl_session *session;
     const struct sl_rwsplit_settings *cfg;
-    int primary;    /* position of the server that last was our primary, or RWS_NONE */
-    int trx_server; /* of an open transaction, or RWS_NONE */
-    int last;       /* of the previous statement */
-    uint8_t locks;  /* enum rws_lock */
+    int primary;       /* position of the server that last was our primary, or RWS_NONE */
+    int trx_server;    /* of an open transaction, or RWS_NONE */
+    int last;          /* of the previous statement */
+    int optimistic_on; /* the replica on which optimistic_trx has begun one, or RWS_NONE */
+    uint8_t locks;     /* enum rws_lock */
     bool used_get_lock;
     bool is_waiting;     /* a saved command waits for a connection (session is busy) */
     bool is_passed_over; /* the chosen server could not even be tried: choose again */

@@ -131,7 +131,7 @@ static void test_write_is_sent_once(void **state)
     fake_server_break(&w.servers[2], FAKE_CLOSE_BEFORE, "INSERT");
     struct answer a =
         client_query(&w, &c, "INSERT INTO t VALUES (1) -- maxscale route to server s3");
-    assert_int_equal(a.kind, SL_REPLY_KIND_ERR);
+    assert_int_equal(a.code, SL_ER_ERROR_DURING_COMMIT); /* the outcome is unknown */
     assert_int_equal(world_count(&w, "INSERT"), 1);
     client_close(&c);
     world_down(&w);

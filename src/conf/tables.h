@@ -409,6 +409,7 @@ struct sl_rwsplit_settings {
     int64_t max_slave_connections;
     int64_t slave_connections;
     int64_t max_replication_lag;      /* 0: off */
+    int64_t max_receive_queue;        /* 0: off */
     int64_t use_sql_variables_in;     /* enum sl_sql_variables_in */
     int64_t slave_selection_criteria; /* enum sl_slave_selection */
     bool master_accept_reads;

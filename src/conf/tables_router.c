@@ -65,6 +65,8 @@ static const struct sl_setting rwsplit_rows[] = {
     ROW(max_replication_lag, DURATION, RT | SECONDS, "0s",
         "Replicas further behind get no reads; 0: no limit."),
     ALIAS("max_slave_replication_lag", "max_replication_lag"),
+    RANGE(max_receive_queue, COUNT, RT, "0", 0, NUMBER_MAX,
+          "Galera nodes with so many write-sets waiting get no reads; 0: no limit."),
     CHOICE(use_sql_variables_in, ENUM, RT, "all", variables_in,
            "Where statements with user variables run."),
     CHOICE(slave_selection_criteria, ENUM, RT | SL_SETTING_NOCASE, "least_current_operations",

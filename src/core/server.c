@@ -201,7 +201,6 @@ int sl_server_new(const char *name, const struct sl_server_settings *settings, u
     init_info(&s->info);
     atomic_init(&s->lag_s, SL_SERVER_LAG_UNKNOWN);
     atomic_init(&s->recv_queue, -1);
-    atomic_init(&s->flow_control_pm, -1);
 
     /* One cache line set per worker: plain calloc does not promise the alignment the type asks
      * for. */
@@ -348,11 +347,7 @@ static void publish_replication(struct sl_server *s, const struct sl_server_info
     atomic_store_explicit(&s->is_galera, info->is_galera, memory_order_relaxed);
     atomic_store_explicit(&s->recv_queue, (int32_t)SL_MIN(info->recv_queue, INT32_MAX),
                           memory_order_relaxed);
-    atomic_store_explicit(&s->flow_control_pm,
-                          info->flow_control_paused < 0
-                              ? -1
-                              : (int32_t)(SL_MIN(info->flow_control_paused, 1.0) * 1000),
-                          memory_order_relaxed);
+    atomic_store_explicit(&s->hints, info->hints, memory_order_relaxed);
 }
 
 void sl_server_info_set(struct sl_server *s, const struct sl_server_info *info)

@@ -62,6 +62,13 @@ struct sl_server_counters {
     struct sl_histogram read_time, write_time;
 } __attribute__((aligned(64)));
 
+/* What a monitor knows beyond roles, for routers to heed. */
+enum sl_server_hint {
+    SL_SERVER_HINT_LEAVING = 1,     /* has lost its role, but what is open may finish */
+    SL_SERVER_HINT_AVOID = 2,       /* reads rather elsewhere: it is a donor, or the next one */
+    SL_SERVER_HINT_FLOW_CONTROL = 4 /* holds the cluster up: it cannot keep pace */
+};
+
 /* What a monitor learnt; strings are fixed arrays so that copying is simple. */
 struct sl_server_info {
     char version[128];          /* "10.11.19-MariaDB-log", "" = never seen */
@@ -84,6 +91,7 @@ struct sl_server_info {
         system_time_zone[64], tx_isolation[32];
     int64_t max_allowed_packet;
     int64_t collation_id; /* of character_set_server, for greetings; 0 = unknown */
+    uint32_t hints;       /* enum sl_server_hint */
     bool read_only;
     bool is_galera;
     bool is_monitored;
@@ -96,11 +104,11 @@ struct sl_server {
     struct sl_tls_context *tls; /* NULL without TLS */
     _Atomic uint32_t status;
     _Atomic int64_t lag_s; /* copy of info.lag_s for workers */
-    /* more copies for workers: of info.is_galera, recv_queue and the flow control share in per
-     * mille (-1: unknown), and of the newer of gtid_current_pos and gtid_binlog_pos */
+    /* more copies for workers: of info.is_galera, recv_queue and hints, and the newer of
+     * gtid_current_pos and gtid_binlog_pos */
     _Atomic bool is_galera;
     _Atomic int32_t recv_queue;
-    _Atomic int32_t flow_control_pm;
+    _Atomic uint32_t hints;
     struct sl_gtid_shared position;
     /* adaptive_routing: shared moving average of select time */
     _Atomic uint64_t average_ns;

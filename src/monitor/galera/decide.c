@@ -494,10 +494,23 @@ static void judge_node(struct look *l, unsigned i, const struct sl_galera_view *
     l->memory->node[i].suspect_looks = 0;
 }
 
+/* A node that was desynced by hand, or is a donor that is not to be used, still reads and
+ * writes. */
+static void judge_donor(struct look *l, unsigned i)
+{
+    const struct sl_galera_observation *o = &l->obs[i];
+    struct sl_galera_node_plan *n = &l->plan->node[i];
+    bool is_donor = n->is_running && o->local_state == STATE_DONOR;
+    n->is_donor = is_donor && n->is_joined;
+    n->is_leaving = is_donor && !n->is_joined && o->is_primary && o->is_ready &&
+                    !o->rejects_queries && !o->donor_rejects_queries;
+}
+
 static void judge_nodes(struct look *l, const struct sl_galera_view *v)
 {
     for (unsigned i = 0; i < l->count; i++) {
         judge_node(l, i, v);
+        judge_donor(l, i);
         l->memory->node[i].was_joined = l->plan->node[i].is_joined;
         /* A slow answer may describe a later moment than the quick ones: a node that was stopped
          * meanwhile would look as fresh as its peers did before. */
@@ -783,4 +796,21 @@ void sl_galera_donor_list(const struct sl_galera_config *config,
             return;
         }
     }
+}
+
+bool sl_galera_is_next_donor(const struct sl_galera_observation *obs,
+                             const struct sl_galera_plan *plan, unsigned count, unsigned i,
+                             const char *donor_list)
+{
+    const char *name = obs[i].node_name;
+    size_t len = strlen(name);
+    if (len == 0 || strncmp(donor_list, name, len) != 0 || donor_list[len] != ',') {
+        return false;
+    }
+    for (unsigned k = 0; k < count; k++) {
+        if (!plan->node[k].is_joined && !obs[k].is_maintenance) {
+            return true;
+        }
+    }
+    return false;
 }

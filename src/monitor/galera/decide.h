@@ -57,6 +57,7 @@ struct sl_galera_observation {
     int64_t conf_id; /* wsrep_cluster_conf_id; -1 while non-Primary */
     int64_t recv_queue;
     double flow_control_pct; /* share of the time since the last look; -1 unknown */
+    bool sends_flow_control; /* it made the cluster wait since the last look */
     char uuid[40];           /* wsrep_cluster_state_uuid */
     char state_comment[64];
     char members[SL_GALERA_MEMBERS_MAX]; /* wsrep_incoming_addresses */
@@ -160,7 +161,9 @@ struct sl_galera_plan {
         bool is_joined;
         bool is_slave;
         bool is_master;
-        int same_as; /* an earlier server that leads to the same node; -1 none */
+        int same_as;     /* an earlier server that leads to the same node; -1 none */
+        bool is_donor;   /* in use nevertheless */
+        bool is_leaving; /* not in use, but it still runs statements: what is open may finish */
         enum sl_galera_reason reason;
         char why[SL_GALERA_TEXT_MAX];     /* the reason with its particulars */
         char details[SL_GALERA_TEXT_MAX]; /* state_details for users, "" = nothing notable */
@@ -185,5 +188,11 @@ void sl_galera_donor_list(const struct sl_galera_config *config,
                           const struct sl_galera_observation *obs,
                           const struct sl_galera_plan *plan, unsigned count, char *out,
                           unsigned size);
+
+/* Is a node away that would, coming back, take its state from node i, the first of several in the
+ * donor list? */
+bool sl_galera_is_next_donor(const struct sl_galera_observation *obs,
+                             const struct sl_galera_plan *plan, unsigned count, unsigned i,
+                             const char *donor_list);
 
 #endif

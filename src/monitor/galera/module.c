@@ -172,6 +172,16 @@ static void explain(struct sl_monitor *m, const struct galera *g, unsigned i)
     sl_monitor_explain(m, i, text);
 }
 
+static uint32_t hints_for(const struct galera *g, unsigned i)
+{
+    const struct sl_galera_node_plan *n = &g->plan.node[i];
+    bool is_next =
+        g->set_donor_nodes && sl_galera_is_next_donor(g->obs, &g->plan, g->count, i, g->donor_list);
+    return (n->is_leaving ? (uint32_t)SL_SERVER_HINT_LEAVING : 0) |
+           (n->is_donor || is_next ? (uint32_t)SL_SERVER_HINT_AVOID : 0) |
+           (g->obs[i].sends_flow_control ? (uint32_t)SL_SERVER_HINT_FLOW_CONTROL : 0);
+}
+
 static void publish(struct sl_monitor *m, struct galera *g, unsigned i)
 {
     const struct sl_galera_node_plan *n = &g->plan.node[i];
@@ -179,9 +189,11 @@ static void publish(struct sl_monitor *m, struct galera *g, unsigned i)
     if (sl_monitor_probe_answered(m, i)) {
         info = g->nodes[i].info;
         info.lag_s = lag_of(g, i);
+        info.hints = hints_for(g, i);
     } else {
         sl_server_info_get(sl_monitor_server(m, i), &info);
         info.lag_s = SL_SERVER_LAG_UNKNOWN;
+        info.hints = 0;
     }
     snprintf(info.state_details, sizeof(info.state_details), "%s", n->details);
     sl_monitor_publish(m, i, status_bits(n), &info);
@@ -258,6 +270,8 @@ static void show_server(struct sl_monitor *m, const struct sl_galera_plan *plan,
     sl_diag_text(out, "explanation", plan->node[i].why);
     sl_diag_int(out, "recv_queue", info.recv_queue);
     sl_diag_real(out, "flow_control_paused", info.flow_control_paused);
+    sl_diag_bool(out, "flow_control_sent", info.hints & SL_SERVER_HINT_FLOW_CONTROL);
+    sl_diag_bool(out, "avoided_for_reads", info.hints & SL_SERVER_HINT_AVOID);
     sl_diag_end(out);
 }
 

@@ -61,6 +61,7 @@ static const struct value_row status_rows[] = {
     {"wsrep_connected", KIND_ON, AT(obs.is_connected), 0},
     {"wsrep_local_recv_queue", KIND_INT, AT(obs.recv_queue), 0},
     {"wsrep_flow_control_paused_ns", KIND_INT, AT(paused_ns), 0},
+    {"wsrep_flow_control_sent", KIND_INT, AT(pauses_sent), 0},
     {"wsrep_incoming_addresses", KIND_TEXT, TEXT_AT(obs.members)},
     {"Uptime", KIND_INT, AT(info.uptime_s), 0},
 };
@@ -280,6 +281,7 @@ void sl_galera_node_init(struct sl_galera_node *node, _Atomic unsigned *noted)
     memset(node, 0, sizeof(*node));
     node->noted = noted;
     node->paused_ns = NOBODY;
+    node->pauses_sent = NOBODY;
     node->lag_s = SL_SERVER_LAG_UNKNOWN;
     node->info.node_id = NOBODY;
     node->info.server_id = NOBODY;
@@ -335,8 +337,10 @@ static int look(struct sl_dbc *dbc, struct sl_galera_node *node, const char *don
                 struct sl_err *err)
 {
     int64_t paused_before_ns = node->paused_ns;
+    int64_t sent_before = node->pauses_sent;
     clear_observation(&node->obs);
     node->paused_ns = NOBODY;
+    node->pauses_sent = NOBODY;
     node->lag_s = SL_SERVER_LAG_UNKNOWN;
     uint64_t start_us = sl_clock_mono_us();
     int rc = show(dbc, "STATUS", status_rows, SL_ARRAY_LEN(status_rows), node, err);
@@ -344,6 +348,7 @@ static int look(struct sl_dbc *dbc, struct sl_galera_node *node, const char *don
     node->info.ping_us = (int64_t)(now_us - start_us);
     if (rc == SL_OK) {
         note_flow_control(node, paused_before_ns, now_us);
+        node->obs.sends_flow_control = sent_before >= 0 && node->pauses_sent > sent_before;
         rc = show(dbc, "VARIABLES", variable_rows, SL_ARRAY_LEN(variable_rows), node, err);
     }
     if (rc == SL_OK) {

@@ -26,7 +26,8 @@ struct sl_galera_node {
     uint64_t connection_id; /* 0 = none yet */
     unsigned refused;       /* optional queries the server refused on it: a bit each */
     /* for the share of flow control between two looks */
-    int64_t paused_ns; /* -1 = unknown */
+    int64_t paused_ns;   /* -1 = unknown */
+    int64_t pauses_sent; /* times it made the cluster wait, ever; -1 = unknown */
     uint64_t paused_at_us;
     char collation_server[64]; /* the name that info.collation_id was looked up for */
     char collation_wanted[64];

@@ -308,12 +308,18 @@ static bool is_idle_here(const struct rws *r, const struct sl_backend *b)
     return sl_backend_is_idle(b) && r->trx_server != (int)b->position;
 }
 
+/* It has lost its role without having to stop: what is open there may finish. */
+static bool is_leaving(const struct sl_server *server)
+{
+    return atomic_load_explicit(&server->hints, memory_order_relaxed) & SL_SERVER_HINT_LEAVING;
+}
+
 static void look_at(struct rws *r, struct sl_backend *b)
 {
     uint32_t st = sl_server_status(b->server);
     if (!(st & SL_SERVER_RUNNING)) {
         sl_backend_lost(b, "the server is down");
-    } else if (st & SL_SERVER_MAINT) {
+    } else if ((st & SL_SERVER_MAINT) || is_leaving(b->server)) {
         if (is_idle_here(r, b)) {
             sl_backend_close(b);
         }
@@ -361,7 +367,8 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
     }
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
-        if (sl_backend_is_ready(b) && is_idle_here(r, b) && rws_is_too_far_behind(r, (int)i)) {
+        if (sl_backend_is_ready(b) && is_idle_here(r, b) &&
+            (rws_is_too_far_behind(r, (int)i) || is_leaving(b->server))) {
             sl_backend_close(b);
         }
     }

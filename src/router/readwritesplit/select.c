@@ -8,6 +8,7 @@
 #include "router/readwritesplit/rwsplit.h"
 
 #define LAG_DISCARD_MIN_S 300
+#define GROUPS 4 /* by state of the connection */
 
 static struct sl_server *server_at(const struct rws *r, int position)
 {
@@ -99,12 +100,32 @@ static int64_t current_rank(const struct rws *r)
     return best;
 }
 
+static bool has_hint(const struct rws *r, int position, enum sl_server_hint hint)
+{
+    return atomic_load_explicit(&server_at(r, position)->hints, memory_order_relaxed) & hint;
+}
+
+/* The lag of a Galera node: what it has received and not applied yet. A node that has asked the
+ * others to wait is over the limit, whatever the length was when the monitor looked. */
+static bool is_queue_ok(const struct rws *r, int position, uint32_t status)
+{
+    const struct sl_server *server = server_at(r, position);
+    if (r->cfg->max_receive_queue <= 0 || sl_status_is_master(status) ||
+        !atomic_load_explicit(&server->is_galera, memory_order_relaxed)) {
+        return true;
+    }
+    int32_t queue = atomic_load_explicit(&server->recv_queue, memory_order_relaxed);
+    return queue >= 0 && queue < r->cfg->max_receive_queue &&
+           !has_hint(r, position, SL_SERVER_HINT_FLOW_CONTROL);
+}
+
 bool rws_is_usable_for_reads(const struct rws *r, int position)
 {
     uint32_t st = sl_server_status(server_at(r, position));
     if (is_excluded(r, position) ||
         !(sl_status_is_master(st) || sl_status_is_slave(st) || sl_status_is_relay(st)) ||
-        !is_lag_ok(r, position, st) || rank_of(r, position) != current_rank(r) ||
+        !is_lag_ok(r, position, st) || !is_queue_ok(r, position, st) ||
+        rank_of(r, position) != current_rank(r) ||
         (r->causal && !rws_causal_is_fresh(r, position))) {
         return false;
     }
@@ -117,7 +138,8 @@ bool rws_is_usable_for_reads(const struct rws *r, int position)
 }
 
 /* Smaller is better: connected and idle, still busy with an ignored session command, connecting,
- * not yet connected; and the primary only when nothing else is left, unless it accepts reads. */
+ * not yet connected; then those that the monitor would spare (donors); and the primary only when
+ * nothing else is left, unless it accepts reads. */
 static int group_of(const struct rws *r, int position, uint32_t slot)
 {
     const struct sl_backend *b = r->session->backends[position];
@@ -137,7 +159,10 @@ static int group_of(const struct rws *r, int position, uint32_t slot)
     } else {
         group = b ? 2 : 3;
     }
-    return is_master && !r->cfg->master_accept_reads ? group + 4 : group;
+    if (is_master && !r->cfg->master_accept_reads) {
+        return group + 2 * GROUPS;
+    }
+    return has_hint(r, position, SL_SERVER_HINT_AVOID) ? group + GROUPS : group;
 }
 
 static uint64_t score_of(const struct rws *r, int position)

@@ -534,6 +534,46 @@ static void test_donor(void **state)
     obs[0].has_nonblocking_sst = true;
     later(2000);
     assert_true(plan.node[0].is_slave);
+    assert_true(plan.node[0].is_donor);
+    assert_false(plan.node[1].is_donor);
+}
+
+/* It is not to be used, but still runs statements. */
+static void test_leaving(void **state)
+{
+    healthy(3);
+    look();
+    assert_false(plan.node[0].is_leaving);
+    obs[0].local_state = 2;
+    obs[0].is_desynced = true;
+    later(2000);
+    assert_false(plan.node[0].is_joined);
+    assert_true(plan.node[0].is_leaving);
+    obs[0].rejects_queries = true; /* each statement would fail */
+    later(2000);
+    assert_false(plan.node[0].is_leaving);
+    obs[0].rejects_queries = false;
+    obs[0].is_ready = false;
+    later(2000);
+    assert_false(plan.node[0].is_leaving);
+}
+
+static void test_next_donor(void **state)
+{
+    healthy(4);
+    look();
+    const char *list = "n3,n2,n1";
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 3, list)); /* nobody is away */
+    obs[2].answer = SL_GALERA_UNREACHABLE;
+    later(2000);
+    assert_true(sl_galera_is_next_donor(obs, &plan, count, 3, list));
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 1, list));
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 3, "n3")); /* the only one is needed */
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 3, "n33,n2"));
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 3, ""));
+    obs[2].is_maintenance = true;
+    later(2000);
+    assert_false(sl_galera_is_next_donor(obs, &plan, count, 3, list));
 }
 
 static void test_replica_of_the_cluster(void **state)
@@ -659,6 +699,8 @@ int main(void)
         cmocka_unit_test(test_root_node),
         cmocka_unit_test(test_roles_off),
         cmocka_unit_test(test_donor),
+        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_next_donor),
         cmocka_unit_test(test_replica_of_the_cluster),
         cmocka_unit_test(test_details),
         cmocka_unit_test(test_slow_answer_is_looked_at_again),

@@ -163,6 +163,43 @@ static void test_lag(void **state)
     assert_int_equal(rws_select_replica(&f->r, 0), 1);
 }
 
+static void node(struct fixture *f, unsigned i, int32_t queue, uint32_t hints)
+{
+    atomic_store(&f->servers[i]->is_galera, true);
+    atomic_store(&f->servers[i]->recv_queue, queue);
+    atomic_store(&f->servers[i]->hints, hints);
+}
+
+static void test_receive_queue(void **state)
+{
+    struct fixture *f = *state;
+    connect_all(f);
+    node(f, 0, 99, SL_SERVER_HINT_FLOW_CONTROL);
+    node(f, 1, 10, 0); /* must be below */
+    node(f, 2, -1, 0);
+    node(f, 3, 9, 0);
+    assert_int_equal(rws_select_replica(&f->r, 0), 1); /* no limit */
+    f->cfg.max_receive_queue = 10;
+    assert_int_equal(rws_select_replica(&f->r, 0), 3);
+    node(f, 3, 0, SL_SERVER_HINT_FLOW_CONTROL); /* it holds the others up */
+    assert_int_equal(rws_select_replica(&f->r, 0), 0);
+    atomic_store(&f->servers[2]->is_galera, false); /* an asynchronous replica has no queue */
+    assert_int_equal(rws_select_replica(&f->r, 0), 2);
+}
+
+static void test_donors_come_last(void **state)
+{
+    struct fixture *f = *state;
+    connect_all(f);
+    node(f, 1, 0, SL_SERVER_HINT_AVOID);
+    node(f, 2, 0, SL_SERVER_HINT_AVOID);
+    assert_int_equal(rws_select_replica(&f->r, 0), 3);
+    node(f, 3, 0, SL_SERVER_HINT_AVOID);
+    assert_int_equal(rws_select_replica(&f->r, 0), 1); /* but before the primary */
+    f->cfg.master_accept_reads = true;
+    assert_int_equal(rws_select_replica(&f->r, 0), 0);
+}
+
 static void test_ranks(void **state)
 {
     struct fixture *f = *state;
@@ -253,6 +290,8 @@ int main(void)
         T(test_ties),
         T(test_criteria),
         T(test_lag),
+        T(test_receive_queue),
+        T(test_donors_come_last),
         T(test_ranks),
         T(test_draining_and_maintenance),
         T(test_replica_cap),

@@ -237,6 +237,13 @@ static bool means_gone(uint16_t code)
     return code == SL_ER_SERVER_SHUTDOWN || code == SL_ER_CONNECTION_KILLED;
 }
 
+bool rws_is_not_ready(const struct sl_reply *reply)
+{
+    return reply->error_code == SL_ER_UNKNOWN_COM &&
+           (reply->command == SL_COM_QUERY || reply->command == SL_COM_STMT_EXECUTE ||
+            reply->command == SL_COM_STMT_BULK_EXECUTE || reply->command == SL_COM_STMT_FETCH);
+}
+
 static bool is_class_40(const struct sl_reply *reply)
 {
     return reply->sqlstate[0] == '4' && reply->sqlstate[1] == '0';
@@ -250,7 +257,7 @@ static bool retry_refused(struct rws *r, struct sl_backend *b, const struct sl_r
 {
     struct sl_session *s = r->session;
     uint64_t now_ms = sl_loop_now_ms(s->worker->loop);
-    bool is_not_ready = reply->error_code == SL_ER_UNKNOWN_COM;
+    bool is_not_ready = rws_is_not_ready(reply);
     bool is_read_only = reply->error_code == SL_ER_OPTION_PREVENTS_STATEMENT &&
                         r->refusal_is_readonly && (int)b->position == r->primary;
     bool is_deadlock = r->cfg->transaction_replay && r->cfg->transaction_replay_retry_on_deadlock &&

@@ -42,6 +42,10 @@ static void forget_transaction(struct rws *r)
         (rp->is_dirty || rp->is_sent)) {
         sl_backend_close(s->backends[rp->target]);
     }
+    if (rp->is_pending && s->command == SL_COM_STMT_PREPARE && r->slot != 0) {
+        rws_stmt_close(r, r->slot);
+        r->slot = 0;
+    }
     rws_replay_end(r);
     sl_trx_status(&s->trx, s->trx.autocommit ? SL_STATUS_AUTOCOMMIT : 0);
     r->trx_server = RWS_NONE;
@@ -338,7 +342,8 @@ static bool is_deadlock(const struct sl_reply *reply)
 static bool is_out_of_service(const struct rws *r, const struct sl_reply *reply)
 {
     switch (reply->error_code) {
-    case SL_ER_UNKNOWN_COM: /* Galera: not ready */
+    case SL_ER_UNKNOWN_COM:
+        return rws_is_not_ready(reply);
     case SL_ER_SERVER_SHUTDOWN:
     case SL_ER_CONNECTION_KILLED:
     case SL_ER_ERROR_DURING_COMMIT:

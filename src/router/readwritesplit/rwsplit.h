@@ -309,6 +309,9 @@ bool rws_on_error(struct sl_session *s, struct sl_backend *b, const struct sl_re
 void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char *why);
 void rws_on_topology(struct sl_session *s);
 void rws_on_sweep(struct sl_session *s, uint64_t now_ms);
+/* 1047 to a statement: a Galera node outside the primary component. (To another command: the server
+ * does not know it.) */
+bool rws_is_not_ready(const struct sl_reply *reply);
 /* Is some connection on its way? */
 bool rws_is_connecting(const struct sl_session *s);
 /* The command in progress needs a primary and there is none. True if it is held or waits for

@@ -170,10 +170,10 @@ class Fuzz:
             tell(seed, d)
             self.found.append((seed, d))
 
-    def go(self, seed, seconds, most=10):
+    def go(self, seed, seconds, most=10, streams=None):
         end = time.monotonic() + seconds
         number = 0
-        while time.monotonic() < end and len(self.found) < most:
+        while time.monotonic() < end and len(self.found) < most and number != streams:
             self.one('%s/%d' % (seed, number))
             number += 1
 

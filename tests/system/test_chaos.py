@@ -15,7 +15,7 @@ sys.path.append(os.path.join(ROOT, 'tests', 'chaos'))
 import report                                    # noqa: E402  (the path has to be set first)
 from chaos import TOPOLOGIES, Run                # noqa: E402
 
-SECONDS = 25
+SECONDS = 20
 
 
 @pytest.fixture
@@ -34,15 +34,17 @@ def servers(request, work):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('servers, seed', [('galera', 21), ('replicas', 22)], indirect=['servers'])
-def test_torture(servers, seed, make_sealane, capsys):
+@pytest.mark.parametrize('servers, seed, replay', [('galera', 21, True), ('galera', 23, False),
+                                                   ('replicas', 22, True)], indirect=['servers'])
+def test_torture(servers, seed, replay, make_sealane, capsys):
     topology, lab = servers
-    run = Run(lab, make_sealane(lab, start=False), topology, seed, pace=0.4)
+    run = Run(lab, make_sealane(lab, start=False), topology, seed, replay=replay, pace=0.4)
     run.go(SECONDS)
     with capsys.disabled():
         print()
         report.show(run)
     assert not run.nemesis.broken, run.nemesis.broken
     wrong = {name: texts for name, texts in run.findings.of.items() if texts}
-    assert not wrong, 'tests/chaos/run --topology %s --seed %d: %s' % (topology, seed, wrong)
+    assert not wrong, 'tests/chaos/run --topology %s --seed %d --replay %s: %s' % (
+        topology, seed, 'on' if replay else 'off', wrong)
     assert any(o.outcome == 'acknowledged' for o in run.journal.operations)

@@ -33,11 +33,11 @@ def same(fuzz, *steps):
         pytest.fail('the proxy answers otherwise (see above)')
 
 
-@pytest.mark.parametrize('topology, seed, seconds', [('single', 101, 6), ('galera', 102, 9)])
-def test_streams(fuzz, request, topology, seed, seconds):
+@pytest.mark.parametrize('topology, seed, streams', [('single', 101, 80), ('galera', 102, 50)])
+def test_streams(fuzz, request, topology, seed, streams):
     lab = request.getfixturevalue('single' if topology == 'single' else 'cluster')
     f = fuzz(lab, topology)
-    f.go(seed, seconds, most=2)
+    f.go(seed, 15, most=2, streams=streams)
     assert not f.found, 'seeds %s (see above)' % [s for s, _ in f.found]
     assert f.steps > 100
 

@@ -22,6 +22,7 @@
 
 #include "admin/admin.h"
 #include "admin/admin_state.h"
+#include "admin/client_cert.h"
 #include "admin/hosts.h"
 #include "admin/route.h"
 #include "base/assert.h"
@@ -87,6 +88,16 @@ static bool host_is_clean(const char *host)
 {
     return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") ==
            strlen(host);
+}
+
+static void check_certificate(struct exchange *x, const struct sl_admin *a,
+                              struct MHD_Connection *connection)
+{
+    char reason[256];
+    if (a->ca_pem != NULL && !sl_admin_client_cert_is_good(connection, reason, sizeof reason)) {
+        sl_log_warning("REST API: a client's certificate was refused: %s", reason);
+        sl_admin_fail(&x->rs, 401, "the client's certificate is not accepted: %s", reason);
+    }
 }
 
 /* Fills the request; an answer in x->rs means that it cannot be run. */
@@ -231,6 +242,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     uint64_t start_us = sl_clock_mono_us();
     atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
     take_request(x, a, connection, url, method);
+    if (x->rs.status == 0) {
+        check_certificate(x, a, connection);
+    }
     if (x->rs.status == 0) {
         sl_admin_route_run(&x->rq, &x->rs);
     }

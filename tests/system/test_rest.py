@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST interface on a running daemon in front of real servers."""
+import base64
 import csv
 import re
+import ssl
 import threading
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import pytest
 
@@ -118,6 +122,38 @@ def test_accounts_and_roles(sealane):
     assert sealane.request('DELETE', '/users/inet/admin')[0] == 400
     assert sealane.request('DELETE', '/users/inet/reader')[0] == 204
     assert sealane.request('GET', '/servers', **reader)[0] == 401
+
+
+def https(s, lab, *certificate):
+    """Status of a request over TLS, with a client certificate if one is given; 0: no connection."""
+    context = ssl.create_default_context(cafile=lab.dir + '/tls/ca.pem')
+    context.check_hostname = False
+    if certificate:
+        context.load_cert_chain(*certificate)
+    token = base64.b64encode(b'admin:mariadb').decode()
+    request = urllib.request.Request('https://127.0.0.1:%d/v1/servers' % s.admin_port,
+                                     headers={'Authorization': 'Basic ' + token})
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return answer.status
+    except urllib.error.HTTPError as e:
+        return e.code
+    except OSError:
+        return 0
+
+
+def test_client_certificates(cluster, make_sealane, run, tmp_path):
+    """admin_ssl_ca: none need be shown, one that is shown must be good."""
+    tls, own = cluster.dir + '/tls/', str(tmp_path / 'own')
+    s = make_sealane(cluster, start=False, globals_={
+        'admin_ssl_key': tls + 'proxy.key', 'admin_ssl_cert': tls + 'proxy.pem',
+        'admin_ssl_ca': tls + 'ca.pem'})
+    s.start(wait=False)
+    wait_until(lambda: https(s, cluster) == 200, 15, 'no certificate is fine')
+    assert https(s, cluster, tls + 'client.pem', tls + 'client.key') == 200
+    run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj',
+         '/CN=stranger', '-keyout', own + '.key', '-out', own + '.pem'])
+    assert https(s, cluster, own + '.pem', own + '.key') == 401
 
 
 def test_tokens(cluster, make_sealane):

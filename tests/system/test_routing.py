@@ -7,6 +7,7 @@ import os
 import pytest
 
 import wire
+from conftest import repair
 from routing_cases import SESSIONS
 from sealane import Who, wait_until
 
@@ -32,6 +33,7 @@ def tagged(text, tag):
 @pytest.fixture(scope='module')
 def routed(galera3):
     """The general logs of all nodes, on for this module."""
+    repair(galera3)                              # the module before may have left a node dead
     who = Who(galera3.nodes)
     yield who
     who.off()

@@ -70,7 +70,6 @@ int sl_loop_new(const struct sl_loop_config *config, struct sl_loop **ret_loop, 
     sl_list_init(&loop->ready);
     sl_list_init(&loop->next_ready);
     sl_list_init(&loop->dirty);
-    sl_list_init(&loop->warm_tls);
     sl_list_init(&loop->closed);
     sl_list_init(&loop->lingering);
     sl_list_init(&loop->deferred);

@@ -21,8 +21,7 @@ enum {
     SL_LOOP_TICK_MS = 1000,          /* longest sleep: the load figures and the watchdog need it */
     SL_CONN_FLUSH_BYTES = 64 * 1024, /* output of one connection that does not wait for the flush */
     SL_CONN_DIRECT_BYTES = 32 * 1024,
-    SL_CONN_LINGER_MS = 5000,
-    SL_LOOP_WARM_TLS = 64 /* TLS sessions that keep OpenSSL's record buffers, 33 kB each */
+    SL_CONN_LINGER_MS = 5000
 };
 
 /* Load of the last second, minute and hour; see loop_load.c. */
@@ -53,10 +52,8 @@ struct sl_loop {
     struct sl_timer linger_timer;
 
     struct sl_lender lender;
-    uint8_t *scratch;        /* received bytes */
-    uint8_t *plain_scratch;  /* decrypted bytes; NULL until a connection uses TLS */
-    struct sl_list warm_tls; /* sessions with record buffers, the longest unused first */
-    unsigned warm_count;
+    uint8_t *scratch;       /* received bytes */
+    uint8_t *plain_scratch; /* decrypted bytes; NULL until a connection uses TLS */
     struct sl_wheel wheel;
     struct io_uring ring;
 

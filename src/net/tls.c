@@ -166,7 +166,7 @@ static void set_verification(SSL_CTX *ssl, const struct sl_tls_config *config)
 
 static int configure(SSL_CTX *ssl, const struct sl_tls_config *config, struct sl_err *err)
 {
-    SSL_CTX_set_read_ahead(ssl, 1); /* header and body of a record in one read of the BIO */
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     static const unsigned char ID[] = "sealane";

@@ -10,9 +10,6 @@
  *   I3  OpenSSL's error queue is empty before and after each use: it belongs to the thread. Reads
  *       and writes that succeed or want more leave nothing in it, so only failures clear it (a
  *       clear per record was 5 % of the cost of TLS)
- *   I4  at most SL_LOOP_WARM_TLS sessions of a loop, those used last, own OpenSSL's record buffers
- *       (and those in the middle of a record). Giving them back after each record, as
- *       SSL_MODE_RELEASE_BUFFERS does, is two allocations of 16 kB per query
  * Loop's thread.
  */
 #include "net/tls_session.h"
@@ -82,29 +79,6 @@ static bool is_ip(const char *host)
     return inet_pton(AF_INET, host, binary) == 1 || inet_pton(AF_INET6, host, binary) == 1;
 }
 
-static void cool_down(struct sl_tls *tls, struct sl_loop *loop)
-{
-    sl_list_remove(&tls->warm_node);
-    loop->warm_count--;
-}
-
-/* The session was used: it becomes the last one to lose its buffers. */
-static void keep_warm(struct sl_tls *tls, struct sl_loop *loop)
-{
-    if (loop->warm_tls.prev == &tls->warm_node) {
-        return;
-    }
-    if (!sl_list_is_empty(&tls->warm_node)) {
-        cool_down(tls, loop);
-    } else if (loop->warm_count == SL_LOOP_WARM_TLS) {
-        struct sl_tls *oldest = SL_CONTAINER_OF(loop->warm_tls.next, struct sl_tls, warm_node);
-        cool_down(oldest, loop);
-        SSL_free_buffers(oldest->ssl); /* refuses in the middle of a record */
-    }
-    sl_list_append(&loop->warm_tls, &tls->warm_node);
-    loop->warm_count++;
-}
-
 int sl_tls_session_new(struct sl_conn *c, struct sl_tls_context *ctx, const char *host)
 {
     pthread_once(&chunk_method_once, make_method);
@@ -128,7 +102,6 @@ int sl_tls_session_new(struct sl_conn *c, struct sl_tls_context *ctx, const char
     tls->ssl = ssl;
     tls->ctx = sl_tls_context_ref(ctx);
     tls->conn = c;
-    sl_list_init(&tls->warm_node);
     tls->host = host_copy;
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
@@ -151,9 +124,6 @@ void sl_tls_session_free(struct sl_conn *c)
     struct sl_tls *tls = c->tls;
     if (tls == NULL) {
         return;
-    }
-    if (!sl_list_is_empty(&tls->warm_node)) {
-        cool_down(tls, c->loop);
     }
     sl_lent_release(&c->loop->lender, &tls->plain);
     SSL_free(tls->ssl);
@@ -293,7 +263,6 @@ void sl_tls_input(struct sl_conn *c, const uint8_t *data, size_t len)
     }
     tls->in = NULL;
     tls->in_len = 0;
-    keep_warm(tls, c->loop);
     /* Handshake messages, key updates, alerts. */
     if (sl_lent_len(&c->out) > 0 && c->state == SL_CONN_OPEN) {
         sl_conn_mark_dirty(c);
@@ -328,7 +297,6 @@ void sl_tls_seal(struct sl_conn *c)
         return;
     }
     sl_lent_release(&c->loop->lender, &tls->plain);
-    keep_warm(tls, c->loop);
 }
 
 void sl_tls_notify_close(struct sl_conn *c)

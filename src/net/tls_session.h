@@ -21,9 +21,8 @@ struct sl_tls {
     SSL *ssl;
     struct sl_tls_context *ctx;
     struct sl_conn *conn;
-    struct sl_list warm_node; /* on loop->warm_tls while OpenSSL may keep its record buffers */
-    struct sl_lent plain;     /* output not yet encrypted */
-    const uint8_t *in; /* ciphertext OpenSSL has not taken yet; only set during sl_tls_input */
+    struct sl_lent plain; /* output not yet encrypted */
+    const uint8_t *in;    /* ciphertext OpenSSL has not taken yet; only set during sl_tls_input */
     size_t in_len;
     bool is_ready; /* the handshake is done */
     bool is_broken;

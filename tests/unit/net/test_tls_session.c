@@ -3,7 +3,6 @@
 #include "certs.h"
 #include "harness.h"
 
-#include "net/loop_private.h"
 #include "net/tls.h"
 
 static struct sl_tls_context *context(struct sl_tls_config config)
@@ -456,42 +455,6 @@ static void test_half_close_and_pause(void **state)
     loop_end(loop);
 }
 
-/* More sessions than may keep their record buffers: each still answers, also in turns. */
-static void test_few_keep_buffers(void **state)
-{
-    enum {
-        PAIRS = SL_LOOP_WARM_TLS
-    };
-    struct sl_loop *loop = loop_for(state);
-    struct peer *a = calloc(PAIRS, sizeof(*a)), *b = calloc(PAIRS, sizeof(*b));
-    for (int i = 0; i < PAIRS; i++) {
-        shake(loop, &a[i], &b[i], (struct sl_tls_config){0}, server_config(), NULL);
-        assert_true(loop->warm_count <= SL_LOOP_WARM_TLS);
-    }
-    for (int i = 0; i < PAIRS; i++) {
-        b[i].data_hook = echo;
-    }
-    run_turns(loop, 3);
-    for (int round = 1; round <= 3; round++) {
-        for (int i = 0; i < PAIRS; i++) {
-            sl_conn_write(&a[i].conn, "again", 5);
-        }
-        RUN_UNTIL(loop, a[PAIRS - 1].received == 5u * (unsigned)round);
-        for (int i = 0; i < PAIRS; i++) {
-            RUN_UNTIL(loop, a[i].received == 5u * (unsigned)round);
-        }
-        assert_int_equal(loop->warm_count, SL_LOOP_WARM_TLS);
-    }
-    for (int i = 0; i < PAIRS; i++) {
-        end_pair(loop, &a[i], &b[i]);
-    }
-    assert_int_equal(loop->warm_count, 0);
-    assert_true(sl_list_is_empty(&loop->warm_tls));
-    free(a);
-    free(b);
-    loop_end(loop);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,7 +466,6 @@ int main(void)
         TEST_IN_BOTH_MODES(test_close_in_callbacks),
         TEST_IN_BOTH_MODES(test_large_result_to_a_slow_reader),
         TEST_IN_BOTH_MODES(test_half_close_and_pause),
-        TEST_IN_BOTH_MODES(test_few_keep_buffers),
     };
     certs_start(NULL);
     int failed = cmocka_run_group_tests(tests, leak_check_start, leak_check_end);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Encryption of events at rest. The file begins with FORMAT_DESCRIPTION and START_ENCRYPTION in
+ * clear; each later event is encrypted by itself with IV = nonce (12 bytes) + its file offset (4
+ * bytes). Its length stays readable: the four bytes at offset 9 of what is stored are the stored
+ * length in clear, so that a file can be walked without a key. Stored length = plain length (CTR),
+ * + 16 bytes tag (GCM), padded to whole blocks (CBC). Positions are those of the stored file.
+ *
+ * One object per file and thread.
+ */
+#ifndef SL_REPL_EVENT_CRYPT_H
+#define SL_REPL_EVENT_CRYPT_H
+
+#include "repl/event.h"
+
+enum sl_event_cipher {
+    SL_CIPHER_AES_GCM,
+    SL_CIPHER_AES_CBC,
+    SL_CIPHER_AES_CTR
+};
+
+struct sl_event_crypt;
+
+/* key_len 16, 24 or 32. The key is copied and wiped at the end. SL_EINVAL, SL_ENOMEM. */
+int sl_event_crypt_new(enum sl_event_cipher cipher, const uint8_t *key, size_t key_len,
+                       const uint8_t nonce[SL_BINLOG_NONCE_LEN], struct sl_event_crypt **ret,
+                       struct sl_err *err);
+void sl_event_crypt_free(struct sl_event_crypt *c);
+
+/* Stored length of an event of plain length `len`. */
+uint32_t sl_event_crypt_stored(const struct sl_event_crypt *c, uint32_t len);
+/* Appends the encrypted event that will stand at `offset`. 0, SL_ENOMEM, SL_EINVAL. */
+int sl_event_crypt_seal(struct sl_event_crypt *c, const uint8_t *event, uint32_t len,
+                        uint64_t offset, struct sl_buf *out);
+/* Appends the plain event. SL_EPROTO: damaged or another key. */
+int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_t len,
+                        uint64_t offset, struct sl_buf *out);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a group of events begins and ends. A group is a GTID event and what belongs to it:
+ *   transaction  GTID, ..., XID or XA_PREPARE or QUERY "COMMIT"/"ROLLBACK"
+ *   standalone   GTID, [INTVAR, RAND, USER_VAR, TABLE_MAP, ANNOTATE ...], one real event
+ * (replication-protocol.md 3.3 and 4.4; sql/slave.cc, sql_repl.cc). Pure; one thread.
+ */
+#ifndef SL_REPL_GROUP_H
+#define SL_REPL_GROUP_H
+
+#include "repl/event.h"
+
+struct sl_group {
+    bool is_open;              /* inside a group */
+    struct sl_gtid_event gtid; /* of the open or the last group */
+    uint32_t events;           /* of the open group so far */
+};
+
+enum sl_group_step {
+    SL_GROUP_OUTSIDE, /* the event belongs to no group (ROTATE, FORMAT_DESCRIPTION, ...) */
+    SL_GROUP_BEGIN,   /* a GTID event: the group is open now */
+    SL_GROUP_INSIDE,
+    SL_GROUP_END,   /* the event is the last one of its group, which is complete now */
+    SL_GROUP_BROKEN /* a GTID event inside a group, or an event that needs a group outside of one:
+                       * the group before it is incomplete. A GTID event opens a new one all the same */
+};
+
+void sl_group_reset(struct sl_group *g);
+/* One whole event. SL_EPROTO: it cannot be parsed (nothing changed). */
+int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool has_crc,
+                  enum sl_group_step *ret);
+
+#endif

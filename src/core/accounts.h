@@ -34,6 +34,17 @@ struct sl_account_auth { /* one alternative of IDENTIFIED VIA a OR b */
     const char *string; /* authentication_string: "*HEX", base64 key, ... never logged */
 };
 
+/* Global privileges that something here asks for. */
+enum sl_account_privilege {
+    SL_PRIV_SUPER = 1,
+    SL_PRIV_RELOAD = 2,
+    SL_PRIV_REPLICATION_SLAVE = 4,
+    SL_PRIV_BINLOG_MONITOR = 8, /* REPLICATION CLIENT of old */
+    SL_PRIV_REPLICATION_SLAVE_ADMIN = 16,
+    SL_PRIV_BINLOG_ADMIN = 32,
+    SL_PRIV_SLAVE_MONITOR = 64 /* REPLICA MONITOR */
+};
+
 struct sl_account {
     const char *user;               /* "" = anonymous */
     const char *host;               /* pattern as in the grant table */
@@ -49,6 +60,10 @@ struct sl_account {
     bool requires_tls; /* REQUIRE SSL or stronger */
     /* REQUIRE X509, ISSUER, SUBJECT or CIPHER; names in the certificate are left to the server */
     bool requires_x509;
+    /* enum sl_account_privilege, without those of roles. Where it is from tells no more than
+     * is_super (a user_accounts_file): `knows_privileges` is false. */
+    uint32_t privileges;
+    bool knows_privileges;
 };
 
 struct sl_accounts; /* immutable, reference counted */
@@ -126,6 +141,9 @@ enum sl_account_verdict sl_accounts_find(const struct sl_accounts *a,
  * client's address, as the server does. */
 bool sl_accounts_db_is_allowed(const struct sl_accounts *a, const struct sl_account *account,
                                struct sl_slice db, unsigned lower_case_table_names);
+/* enum sl_account_privilege of the account, of its default role with the roles granted to that, and
+ * of PUBLIC. */
+uint32_t sl_accounts_privileges(const struct sl_accounts *a, const struct sl_account *account);
 /* A stand-in for an unknown user: the same real account for the same name each time, NULL when
  * there are none. The exchange of its plugin is played and then refused (the server does the
  * same: sql/sql_acl.cc, find_mpvio_user). */

@@ -33,6 +33,7 @@ static int on_user(void *arg, const struct sl_json_row *row, struct sl_err *err)
         .host = text_or(row, "host", ""),
         .default_role = text_or(row, "default_role", ""),
         .is_super = sl_json_row_bool(row, "super_priv"),
+        .privileges = sl_json_row_bool(row, "super_priv") ? SL_PRIV_SUPER : 0,
         .has_global_db_access = sl_json_row_bool(row, "global_db_priv"),
         .has_proxy_grant = sl_json_row_bool(row, "proxy_priv"),
         .auth_count = is_role ? 0 : 1,

@@ -302,23 +302,19 @@ static bool group_allows(const struct db_check *c, const struct sl_account_group
     return false;
 }
 
-/* A role and the roles granted to it, each visited once. */
-static bool role_allows(const struct db_check *c, const char *role)
+/* A role and the roles granted to it, each once. Returns how many. */
+static unsigned collect_roles(const struct sl_accounts *a, const char *role,
+                              const struct sl_account_group *todo[SL_ACCOUNT_ROLES_MAX])
 {
-    const struct sl_account_group *todo[SL_ACCOUNT_ROLES_MAX];
     unsigned count = 0;
-    const struct sl_account_group *g = sl_accounts_group(c->a, sl_slice_text(role));
+    const struct sl_account_group *g = sl_accounts_group(a, sl_slice_text(role));
     if (g != NULL && g->role != SL_ACCOUNT_NO_ROLE) {
         todo[count++] = g;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (c->a->entries[todo[i]->role].account.has_global_db_access ||
-            group_allows(c, todo[i], true)) {
-            return true;
-        }
         for (uint32_t k = 0; k < todo[i]->roles.count && count < SL_ACCOUNT_ROLES_MAX; k++) {
-            const struct sl_account_role_row *row = &c->a->roles[todo[i]->roles.at + k];
-            g = sl_accounts_group(c->a, sl_slice_text(row->role));
+            const struct sl_account_role_row *row = &a->roles[todo[i]->roles.at + k];
+            g = sl_accounts_group(a, sl_slice_text(row->role));
             bool is_new = g != NULL && g->role != SL_ACCOUNT_NO_ROLE && row->host.text[0] == '\0';
             for (unsigned seen = 0; seen < count && is_new; seen++) {
                 is_new = todo[seen] != g;
@@ -326,6 +322,19 @@ static bool role_allows(const struct db_check *c, const char *role)
             if (is_new) {
                 todo[count++] = g;
             }
+        }
+    }
+    return count;
+}
+
+static bool role_allows(const struct db_check *c, const char *role)
+{
+    const struct sl_account_group *todo[SL_ACCOUNT_ROLES_MAX];
+    unsigned count = collect_roles(c->a, role, todo);
+    for (unsigned i = 0; i < count; i++) {
+        if (c->a->entries[todo[i]->role].account.has_global_db_access ||
+            group_allows(c, todo[i], true)) {
+            return true;
         }
     }
     return false;
@@ -370,6 +379,32 @@ bool sl_accounts_db_is_allowed(const struct sl_accounts *a, const struct sl_acco
         .a = a, .own_host = account->host, .db = db, .fold = lower_case_table_names != 0};
     return db_allows(&c, account);
 }
+
+/* --- global privileges ------------------------------------------------------------------------ */
+
+static uint32_t role_privileges(const struct sl_accounts *a, const char *role)
+{
+    const struct sl_account_group *todo[SL_ACCOUNT_ROLES_MAX];
+    unsigned count = collect_roles(a, role, todo);
+    uint32_t all = 0;
+    for (unsigned i = 0; i < count; i++) {
+        all |= a->entries[todo[i]->role].account.privileges;
+    }
+    return all;
+}
+
+uint32_t sl_accounts_privileges(const struct sl_accounts *a, const struct sl_account *account)
+{
+    struct db_check c = {.a = a, .own_host = account->host};
+    const struct sl_account_group *own = sl_accounts_group(a, sl_slice_text(account->user));
+    uint32_t all = account->privileges | role_privileges(a, PUBLIC_ROLE);
+    if (account->default_role[0] != '\0' && role_is_granted(&c, own, account->default_role)) {
+        all |= role_privileges(a, account->default_role);
+    }
+    return all;
+}
+
+/* --- the decision, in parts ------------------------------------------------------------------- */
 
 static bool db_exists(const struct sl_accounts *a, struct sl_slice db, bool fold)
 {

@@ -124,6 +124,25 @@ static bool has_global_db_access(const struct sl_dbc_result *r)
     return false;
 }
 
+/* The newer privileges have no column in mysql.user: SUPER stands for them. */
+static uint32_t privileges_of(const struct sl_dbc_result *r)
+{
+    static const struct {
+        const char *column;
+        uint32_t privilege;
+    } columns[] = {
+        {"Reload_priv", SL_PRIV_RELOAD},
+        {"Super_priv", SL_PRIV_SUPER},
+        {"Repl_slave_priv", SL_PRIV_REPLICATION_SLAVE},
+        {"Repl_client_priv", SL_PRIV_BINLOG_MONITOR},
+    };
+    uint32_t all = 0;
+    for (unsigned i = 0; i < SL_ARRAY_LEN(columns); i++) {
+        all |= is_yes(r, columns[i].column) ? columns[i].privilege : 0;
+    }
+    return all;
+}
+
 static int add_user_row(struct sl_accounts_builder *b, const struct sl_dbc_result *r)
 {
     const char *ssl_type = text_at(r, "ssl_type");
@@ -134,6 +153,8 @@ static int add_user_row(struct sl_accounts_builder *b, const struct sl_dbc_resul
         .is_locked = is_yes(r, "account_locked"),
         .is_expired = is_yes(r, "password_expired"),
         .is_super = is_yes(r, "Super_priv"),
+        .privileges = privileges_of(r),
+        .knows_privileges = true,
         .has_global_db_access = has_global_db_access(r),
         .requires_tls = ssl_type[0] != '\0',
         .requires_x509 = ssl_type[0] != '\0' && strcmp(ssl_type, "ANY") != 0,

@@ -22,7 +22,19 @@
 #define SECONDS_PER_DAY 86400
 
 /* Bits of `access`: sql/privilege.h. */
-#define ACCESS_SUPER (UINT64_C(1) << 15)
+static const struct {
+    uint64_t bit;
+    uint32_t privilege; /* enum sl_account_privilege */
+} access_bits[] = {
+    {UINT64_C(1) << 6, SL_PRIV_RELOAD},
+    {UINT64_C(1) << 15, SL_PRIV_SUPER},
+    {UINT64_C(1) << 19, SL_PRIV_REPLICATION_SLAVE},
+    {UINT64_C(1) << 20, SL_PRIV_BINLOG_MONITOR},
+    {UINT64_C(1) << 34, SL_PRIV_REPLICATION_SLAVE_ADMIN},
+    {UINT64_C(1) << 36, SL_PRIV_BINLOG_ADMIN},
+    {UINT64_C(1) << 38, SL_PRIV_SLAVE_MONITOR},
+};
+
 /* Any of these, held globally, opens every database: sql/privilege.h, DB_ACLS. SELECT 0, INSERT
  * 1, UPDATE 2, DELETE 3, CREATE 4, DROP 5, GRANT 10, REFERENCES 11, INDEX 12, ALTER 13, CREATE
  * TEMPORARY TABLES 16, LOCK TABLES 17, EXECUTE 18, CREATE VIEW 21, SHOW VIEW 22, CREATE ROUTINE
@@ -55,7 +67,11 @@ enum sl_auth_plugin sl_account_plugin_by_name(const char *name)
 
 void sl_account_apply_access(struct sl_account *account, uint64_t access)
 {
-    account->is_super = (access & ACCESS_SUPER) != 0;
+    for (unsigned i = 0; i < SL_ARRAY_LEN(access_bits); i++) {
+        account->privileges |= (access & access_bits[i].bit) != 0 ? access_bits[i].privilege : 0;
+    }
+    account->knows_privileges = true;
+    account->is_super = (account->privileges & SL_PRIV_SUPER) != 0;
     account->has_global_db_access = (access & ACCESS_DATABASE) != 0;
 }
 

@@ -427,10 +427,14 @@ void sl_core_stop(struct sl_core *c)
     for (unsigned i = 0; c->workers && i < c->worker_count; i++) {
         sl_worker_stop(&c->workers[i]);
     }
-    /* The account loaders may still post to the loops: they go before these. */
+    /* The account loaders and threads of routers may still post to the loops: they go before
+     * these. */
     for (unsigned i = 0; i < c->service_count; i++) {
         sl_account_manager_free(c->services[i]->accounts);
         c->services[i]->accounts = NULL;
+        if (c->services[i]->instance && c->services[i]->ops->instance_stop) {
+            c->services[i]->ops->instance_stop(c->services[i]->instance);
+        }
     }
     for (unsigned i = 0; i < c->listener_count; i++) {
         for (unsigned w = 0; c->listeners[i]->gates && w < c->worker_count; w++) {

@@ -55,6 +55,13 @@ struct sl_router_ops {
     /* Control thread, at start. */
     int (*instance_new)(struct sl_service *service, void **ret_instance, struct sl_err *err);
     void (*instance_free)(void *instance);
+    /* Before instance_free: the workers have stopped and their loops go next. The router's own
+     * threads must not post to them any more. Control thread. May be NULL. */
+    void (*instance_stop)(void *instance);
+    /* Behind the version in the greeting; NULL: nothing. */
+    const char *version_suffix;
+    /* Replicas may log in, whatever mariadbprotocol.allow_replication of the listener says. */
+    bool serves_replicas;
     /* For GET /services: fields of router_diagnostics. Any thread. */
     void (*diagnostics)(const struct sl_service *service, struct sl_diag *out);
 
@@ -101,6 +108,8 @@ struct sl_router_ops {
     void (*on_backend_lost)(struct sl_session *s, struct sl_backend *b, const char *why);
     /* Some server's status changed (roles moved, went down, maintenance). */
     void (*on_topology)(struct sl_session *s);
+    /* The client took its output: there is room again (net/conn.h on_writable). May be NULL. */
+    void (*on_writable)(struct sl_session *s);
     /* About once a second: deadlines of held statements. May be NULL. */
     void (*on_sweep)(struct sl_session *s, uint64_t now_ms);
     /* Why the session is locked to the primary, or NULL; bytes it keeps. For the session

@@ -55,7 +55,8 @@ void sl_service_version_text(struct sl_service *s, char *out, size_t size)
     }
     /* Replicas and old connectors read the first character as the major version. */
     bool needs_prefix = strncmp(version, "10.", 3) == 0 || (own && own[0] != '5' && own[0] != '8');
-    snprintf(out, size, "%s%s", needs_prefix ? "5.5.5-" : "", version);
+    snprintf(out, size, "%s%s%s", needs_prefix ? "5.5.5-" : "", version,
+             s->ops && s->ops->version_suffix ? s->ops->version_suffix : "");
 }
 
 /* ---- proxy_protocol_networks ---- */

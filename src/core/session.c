@@ -26,6 +26,7 @@
 #include "proto/handshake.h"
 #include "proto/ok.h"
 
+#define RAW_PACKET_MAX 1024     /* of a client whose packets are no commands */
 #define LOGIN_DEADLINE_MS 10000 /* of clients: connect_timeout of the server, 10 s */
 
 static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len);
@@ -461,6 +462,10 @@ static bool refuse_packet(struct sl_session *s, const uint8_t *data, uint32_t pa
 
 static void route(struct sl_session *s, struct sl_request *rq)
 {
+    if (s->is_raw) {
+        s->ops->on_request(s, rq);
+        return;
+    }
     const struct sl_command_info *info = sl_command_info(rq->command);
     if (!(info->flags & SL_COMMAND_KNOWN)) {
         sl_session_answer_error(s, SL_ER_UNKNOWN_COM, NULL, "Unknown command");
@@ -497,6 +502,10 @@ static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
     }
     uint32_t payload_len = sl_packet_len(data);
     if (refuse_packet(s, data, payload_len)) {
+        return len;
+    }
+    if (s->is_raw && (payload_len == 0 || payload_len > RAW_PACKET_MAX)) {
+        sl_session_close(s, "a replica sent a packet that is none of its acknowledgements");
         return len;
     }
     if (payload_len == 0) {
@@ -648,6 +657,9 @@ static void on_writable(struct sl_conn *c)
             sl_conn_resume(&b->conn);
         }
     }
+    if (s->step == SL_SESSION_READY && s->ops->on_writable) {
+        s->ops->on_writable(s);
+    }
     if (s->step == SL_SESSION_READY && !s->busy && !s->held && sl_conn_is_paused(&s->client)) {
         sl_conn_resume(&s->client);
     }
@@ -676,7 +688,8 @@ static void on_released(struct sl_conn *c)
 static bool is_client_idle_over(const struct sl_session *s, uint64_t now_ms)
 {
     int64_t limit = s->service->settings.wait_timeout;
-    return limit > 0 && !s->busy && !s->held && now_ms - s->active_ms > (uint64_t)limit;
+    return limit > 0 && !s->busy && !s->held && !s->is_raw &&
+           now_ms - s->active_ms > (uint64_t)limit;
 }
 
 /* net_write_timeout: the client has not taken a byte of its output for so long. */

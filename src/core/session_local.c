@@ -61,7 +61,7 @@ static void set_pending_db(struct sl_session *s, const struct sl_request *rq)
 
 static bool is_replication_refused(struct sl_session *s)
 {
-    if (s->listener->settings.mariadbprotocol_allow_replication) {
+    if (s->ops->serves_replicas || s->listener->settings.mariadbprotocol_allow_replication) {
         return false;
     }
     sl_session_answer_error(s, 1289, "HY000",

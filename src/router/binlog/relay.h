@@ -37,6 +37,7 @@ struct sl_relay_worker {
 struct sl_relay {
     struct sl_service *service;
     struct sl_binlog_settings *settings; /* service->router_settings: as configured */
+    char *datadir;                       /* of the store, in force; master-info.json lies there */
     struct sl_store *store;
     struct sl_upstream *upstream;
     struct sl_replicas *replicas;
@@ -99,6 +100,7 @@ struct sl_upstream_status {
     uint64_t bytes_in, events_in, groups_in, groups_dropped, acks_sent, connects;
     uint64_t domains_new; /* alarms: a domain appeared */
     bool is_semi_sync;    /* the primary has the plugin and we said we acknowledge */
+    bool is_disk_full;    /* nothing is read from the primary until there is room */
 };
 
 /* Reads master-info, starts the thread; it begins to work as soon as it is wanted. */

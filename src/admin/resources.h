@@ -47,7 +47,8 @@ json_t *sl_admin_filter_references(const struct sl_service *s);
 sl_admin_handler sl_admin_maxscale_get, sl_admin_threads_get, sl_admin_thread_get,
     sl_admin_logs_get, sl_admin_logs_flush, sl_admin_health_get;
 /* module.c */
-sl_admin_handler sl_admin_modules_get, sl_admin_module_get;
+sl_admin_handler sl_admin_modules_get, sl_admin_module_get, sl_admin_module_read,
+    sl_admin_module_run;
 /* user.c */
 sl_admin_handler sl_admin_users_get, sl_admin_users_inet_get, sl_admin_users_unix_get,
     sl_admin_user_get, sl_admin_user_create, sl_admin_user_change, sl_admin_user_delete;

@@ -66,6 +66,8 @@ static const struct sl_admin_route routes[] = {
     {SL_ADMIN_GET, "maxscale/query_classifier/classify", sl_admin_classify_get, 0},
     {SL_ADMIN_GET, "maxscale/modules", sl_admin_modules_get, 0},
     {SL_ADMIN_GET, "maxscale/modules/:module", sl_admin_module_get, 0},
+    {SL_ADMIN_GET, "maxscale/modules/:module/:command", sl_admin_module_read, 0},
+    {SL_ADMIN_POST, "maxscale/modules/:module/:command", sl_admin_module_run, SL_ADMIN_NO_CHANGE},
     {SL_ADMIN_GET, "maxscale/debug/monitor_wait", sl_admin_monitors_wait, 0},
 
     {SL_ADMIN_GET, "users", sl_admin_users_get, 0},

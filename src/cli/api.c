@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `api get`: raw answers of the REST API, or the part of them that a path names.
+ * `api get`: raw answers of the REST API, or the part of them that a path names. `call command`.
  */
 #include <string.h>
 
@@ -79,8 +79,64 @@ static int get(struct sl_cli_call *call)
     return rc;
 }
 
+/* GET or POST? The module's description tells; a command it does not have is asked for with GET. */
+static const char *method_of_command(struct sl_cli_call *call, const char *module)
+{
+    json_t *answer = NULL;
+    if (sl_cli_call_get(call, module, NULL, &answer) < 0) {
+        return NULL;
+    }
+    const char *method = "GET";
+    json_t *list = sl_cli_json_path_get(answer, "data.attributes.commands");
+    size_t i;
+    json_t *command;
+    json_array_foreach (list, i, command) {
+        const char *id = json_string_value(json_object_get(command, "id"));
+        if (id != NULL && strcmp(id, call->args[1]) == 0) {
+            json_t *said = json_object_get(json_object_get(command, "attributes"), "method");
+            method = said != NULL && strcmp(json_string_value(said), "POST") == 0 ? "POST" : "GET";
+        }
+    }
+    json_decref(list);
+    json_decref(answer);
+    return method;
+}
+
+static int call_command(struct sl_cli_call *call)
+{
+    char *module = sl_cli_call_path("maxscale/modules", call->args[0]);
+    const char *method = method_of_command(call, module);
+    if (method == NULL) {
+        sl_free(module);
+        return SL_ENOENT;
+    }
+    char *base = sl_cli_call_path(module, call->args[1]);
+    struct sl_buf path = SL_BUF_INIT;
+    sl_cli_text_put(&path, base);
+    for (size_t i = 2; i < call->arg_count; i++) {
+        sl_cli_text_put(&path, i == 2 ? "?" : "&");
+        sl_cli_text_put_encoded(&path, call->args[i]);
+    }
+    char *text = sl_cli_text_take(&path);
+    json_t *answer = NULL;
+    int rc = sl_cli_call_send(call, method, text, NULL, &answer);
+    json_t *meta = rc == SL_OK ? json_object_get(answer, "meta") : NULL;
+    if (meta != NULL) {
+        sl_cli_json_text_put(call->out, meta, PRETTY_INDENT);
+    } else if (rc == SL_OK) {
+        sl_cli_call_put_ok(call);
+    }
+    json_decref(answer);
+    sl_free(text);
+    sl_free(base);
+    sl_free(module);
+    return rc;
+}
+
 const struct sl_cli_command sl_cli_api_commands[] = {
     {"api", "get", "RESOURCE [PATH]", "Raw JSON, or the part of it at a path such as data[].id", 1,
      2, "sum pretty", get, NULL},
+    {"call", "command", "MODULE COMMAND [ARGUMENT...]", "Run a command of a module", 2,
+     SL_CLI_ARGS_ANY, NULL, call_command, NULL},
     {NULL},
 };

@@ -153,6 +153,29 @@ struct sl_monitor_ops {
                        struct sl_err *err);
 };
 
+struct sl_core;
+
+/* The kind names an object for the one who calls it: SERVICE, SERVER, MONITOR, FILTER, SESSION,
+ * STRING, BOOLEAN. */
+struct sl_module_argument {
+    const char *kind;
+    const char *description;
+    bool is_optional; /* only optional ones may follow */
+};
+
+/* A command of a module for administrators: /maxscale/modules/:module/:command?ARG&ARG. */
+struct sl_module_command {
+    const char *name; /* NULL ends a list of commands */
+    const char *description;
+    bool is_read; /* called by GET, else by POST */
+    const struct sl_module_argument *arguments;
+    unsigned argument_count;
+    /* `args` has argument_count entries, NULL for optional ones that were left out. What it tells
+     * goes into `out`. Any admin thread. SL_ENOENT, SL_EINVAL, SL_ESTATE ... with text. */
+    int (*run)(struct sl_core *core, const char *const *args, struct sl_diag *out,
+               struct sl_err *err);
+};
+
 struct sl_module {
     const char *name;
     enum sl_module_kind kind;
@@ -161,6 +184,7 @@ struct sl_module {
     const char *maturity; /* "GA", "Beta" */
     const struct sl_settings *settings;
     const void *ops; /* struct sl_router_ops, sl_filter_ops or sl_monitor_ops */
+    const struct sl_module_command *commands; /* NULL: none */
 };
 
 #endif

@@ -199,6 +199,17 @@ void sl_gtid_shared_replace(struct sl_gtid_shared *p, const struct sl_gtid_set *
     atomic_fetch_add(&p->version, 1);
 }
 
+/* The slots keep their domains: a number that is added in this moment must not end up in a slot that
+ * another domain claims afterwards. */
+void sl_gtid_shared_forget(struct sl_gtid_shared *p)
+{
+    for (unsigned i = 0; i < SL_GTID_DOMAINS_MAX; i++) {
+        atomic_store(&p->slot[i].seq, 0);
+    }
+    atomic_store(&p->is_partial, false);
+    atomic_fetch_add(&p->version, 1);
+}
+
 void sl_gtid_shared_get(const struct sl_gtid_shared *p, struct sl_gtid_set *ret)
 {
     memset(ret, 0, sizeof *ret);
@@ -206,7 +217,7 @@ void sl_gtid_shared_get(const struct sl_gtid_shared *p, struct sl_gtid_set *ret)
         uint64_t domain = atomic_load(&p->slot[i].domain);
         uint64_t seq = atomic_load(&p->slot[i].seq);
         /* the number belongs to the domain only if that is still there behind it */
-        if (domain != 0 && atomic_load(&p->slot[i].domain) == domain) {
+        if (domain != 0 && seq != 0 && atomic_load(&p->slot[i].domain) == domain) {
             sl_gtid_set_add(ret, (struct sl_gtid){(uint32_t)(domain - 1),
                                                   atomic_load(&p->slot[i].server_id), seq});
         }

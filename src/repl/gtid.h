@@ -67,6 +67,8 @@ void sl_gtid_shared_add(struct sl_gtid_shared *p, struct sl_gtid gtid);
 /* Takes the place of what was there, also backwards (a server was built anew). One thread at a
  * time. */
 void sl_gtid_shared_replace(struct sl_gtid_shared *p, const struct sl_gtid_set *set);
+/* Nothing is known any more; what other threads add meanwhile may be forgotten too. Any thread. */
+void sl_gtid_shared_forget(struct sl_gtid_shared *p);
 void sl_gtid_shared_get(const struct sl_gtid_shared *p, struct sl_gtid_set *ret);
 static inline uint64_t sl_gtid_shared_version(const struct sl_gtid_shared *p)
 {

@@ -308,6 +308,22 @@ def test_a_stopped_replica_is_not_read(replicated, make_sealane, mode):
         wait_until(lambda: c.rows_of(WHERE)[0][1] != '1', 20, 'replicas are read again')
 
 
+def test_what_the_global_modes_wait_for_can_be_forgotten(replicated, make_sealane):
+    s = start(make_sealane, replicated, 'global')
+    with s.wire(database='test') as c:
+        c.query('UPDATE t SET a = 30 WHERE id = 1')
+        sql_threads(replicated, 'STOP')
+        c.query('UPDATE t SET a = 31 WHERE id = 1')
+        assert c.rows_of(WHERE) == [['31', '1']]
+        assert diagnostics(s)['last_gtid']
+        assert s.ctl('call', 'command', 'readwritesplit', 'reset-gtid', 'Service').strip() == 'OK'
+        assert diagnostics(s)['last_gtid'] is None
+        assert c.rows_of(WHERE)[0][0] == '30'                    # nothing is waited for
+        c.query('UPDATE t SET a = 32 WHERE id = 1')
+        assert c.rows_of(WHERE) == [['32', '1']]
+        sql_threads(replicated, 'START')
+
+
 def test_universal_sees_what_others_wrote(replicated, make_sealane):
     s = start(make_sealane, replicated, 'universal')
     with s.wire(database='test') as c:

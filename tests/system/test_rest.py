@@ -55,8 +55,30 @@ def test_every_link_leads_somewhere(sealane):
     for link in seen:
         path = link.split('/v1', 1)[1]
         code, _ = sealane.request('GET', path)
-        # A log's own link is below /maxscale/logs, which is its collection.
-        assert code == 200 or path == '/maxscale/logs/logs/', (code, link)
+        # A log's own link is below /maxscale/logs, which is its collection; that of a command of a
+        # module is where it is called, some by POST.
+        assert code == 200 or path == '/maxscale/logs/logs/' or (
+            path.startswith('/maxscale/modules/') and path.strip('/').count('/') == 3), (code, link)
+
+
+def test_commands_of_modules(sealane):
+    listed = attributes(sealane, '/maxscale/modules/readwritesplit')['commands']
+    assert [(c['id'], c['attributes']['method'], c['attributes']['arg_min'],
+             c['attributes']['arg_max'], c['attributes']['parameters'][0]['type'])
+            for c in listed] == [('reset-gtid', 'POST', 1, 1, 'SERVICE')]
+    base = '/maxscale/modules/readwritesplit/'
+    assert sealane.request('POST', base + 'reset-gtid?Service')[0] == 204
+    for method, path, code, word in (
+            ('GET', base + 'reset-gtid?Service', 404, 'POST'),
+            ('POST', base + 'reset-gtid', 400, '0 were given'),
+            ('POST', base + 'reset-gtid?Service&Service', 400, '2 were given'),
+            ('POST', base + 'reset-gtid?No', 404, "'No'"),
+            ('POST', base + 'rest-gtid?Service', 404, "'rest-gtid'"),
+            ('POST', '/maxscale/modules/tcp/reset-gtid?Service', 404, "'tcp'"),
+            ('POST', '/maxscale/modules/no/reset-gtid?Service', 404, "'no'")):
+        got, body = sealane.request(method, path)
+        assert got == code and word in body['errors'][0]['detail'], (path, got, body)
+    assert sealane.ctl('call', 'command', 'readwritesplit', 'reset-gtid', 'Service').strip() == 'OK'
 
 
 def test_maintenance_with_force_moves_sessions(sealane, cluster):

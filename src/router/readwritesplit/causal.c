@@ -126,6 +126,12 @@ static void note_unknown(struct rws *r)
     }
 }
 
+void rws_causal_forget(struct rws_causal_shared *shared)
+{
+    atomic_store_explicit(&shared->is_unknown, false, memory_order_relaxed);
+    sl_gtid_shared_forget(&shared->position);
+}
+
 static void on_state(void *arg, struct sl_slice block)
 {
     struct sl_backend *b = arg;

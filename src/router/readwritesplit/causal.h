@@ -53,6 +53,9 @@ struct rws_causal_shared {
     _Atomic bool has_gtids;         /* a server has told a GTID */
 };
 
+/* Forgets what the global modes know. Any thread. */
+void rws_causal_forget(struct rws_causal_shared *shared);
+
 enum rws_causal_probe {
     RWS_PROBE_NONE,
     RWS_PROBE_RUNNING,

@@ -2,6 +2,7 @@
 /* The module: descriptor, opening and closing sessions, diagnostics. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/core.h"
 #include "core/service.h"
 #include "proto/constants.h"
 #include "proto/packet.h"
@@ -403,6 +404,30 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
     server_statistics(service, out);
 }
 
+/* After the servers' replication was set up anew, their GTIDs may begin again with small numbers. */
+static int reset_gtid(struct sl_core *core, const char *const *args, struct sl_diag *out,
+                      struct sl_err *err)
+{
+    (void)out;
+    const struct sl_service *service = sl_core_service(core, args[0]);
+    if (!service || service->router != &sl_module_readwritesplit) {
+        return sl_err_set(err, SL_ENOENT, "'%s' is not a service of readwritesplit", args[0]);
+    }
+    struct rws_instance *instance = service->instance;
+    rws_causal_forget(&instance->causal);
+    sl_log_notice("Service '%s' has forgotten the GTIDs that causal_reads waited for",
+                  service->name);
+    return SL_OK;
+}
+
+static const struct sl_module_argument service_argument[] = {{"SERVICE", "The service", false}};
+
+static const struct sl_module_command commands[] = {
+    {"reset-gtid", "Forget the GTIDs that the global modes of causal_reads wait for", false,
+     service_argument, 1, reset_gtid},
+    {NULL},
+};
+
 static const struct sl_router_ops ops = {
     .on_probe = rws_causal_on_probe,
     .instance_new = instance_new,
@@ -435,4 +460,5 @@ const struct sl_module sl_module_readwritesplit = {
     .maturity = "Beta",
     .settings = &sl_settings_readwritesplit,
     .ops = &ops,
+    .commands = commands,
 };

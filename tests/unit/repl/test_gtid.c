@@ -138,6 +138,25 @@ static void test_shared(void **state)
     assert_false(set.is_partial);
 }
 
+static void test_shared_forgets(void **state)
+{
+    static struct sl_gtid_shared p;
+    struct sl_gtid_set set;
+    memset(&p, 0, sizeof p);
+    for (uint32_t d = 0; d <= SL_GTID_DOMAINS_MAX; d++) {
+        sl_gtid_shared_add(&p, (struct sl_gtid){d, 1, 100});
+    }
+    uint64_t version = sl_gtid_shared_version(&p);
+    sl_gtid_shared_forget(&p);
+    assert_true(sl_gtid_shared_version(&p) > version);
+    sl_gtid_shared_get(&p, &set);
+    assert_int_equal(set.count, 0);
+    assert_false(set.is_partial);
+    sl_gtid_shared_add(&p, (struct sl_gtid){3, 1, 1}); /* smaller than before */
+    sl_gtid_shared_get(&p, &set);
+    expect_text(&set, "3-1-1");
+}
+
 #define MOVES 20000
 
 static void *move(void *arg)
@@ -178,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_many_domains),
         cmocka_unit_test(test_covers),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_shared_forgets),
         cmocka_unit_test(test_shared_by_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -457,7 +457,7 @@ struct sl_tcp_settings {
 struct sl_binlog_settings {
     char *datadir; /* NULL: <global datadir>/binlogs */
     char *archivedir;
-    int64_t server_id;
+    int64_t server_id; /* 0: made from the machine and the datadir */
     int64_t net_timeout;
     bool select_master;
     int64_t expiration_mode; /* enum sl_binlog_expiration */
@@ -469,8 +469,13 @@ struct sl_binlog_settings {
     char *encryption_key_id;
     int64_t encryption_cipher; /* enum sl_binlog_cipher */
     bool rpl_semi_sync_slave_enabled;
+    bool rpl_semi_sync_master_enabled;
     int64_t purge_startup_delay;
     int64_t purge_poll_timeout;
+    bool sync_binlog;
+    int64_t max_binlog_size;    /* 0: files end where the primary's do */
+    int64_t replica_retention;  /* of replicas that are not connected */
+    int64_t gtid_ahead_timeout; /* a replica ahead of the log waits so long */
 };
 
 struct sl_galeramon_settings {

@@ -8,6 +8,8 @@
  *   dump*.c      replicas that read, on their sessions' workers
  *   replicas.c   who reads, or has read, and how far
  *   sql*.c       statements on the listener
+ *   tune.c       settings that change while it runs
+ *   report.c     what REST shows
  */
 #ifndef SL_ROUTER_BINLOG_RELAY_H
 #define SL_ROUTER_BINLOG_RELAY_H
@@ -32,17 +34,25 @@ struct sl_relay_worker {
     struct sl_message grown;      /* the store has more: dumps that wait go on */
     _Atomic bool grown_pending;
     _Atomic uint64_t bytes_out, events_out, dumps_started; /* written by the worker */
+    struct sl_list waits; /* MASTER_GTID_WAIT: of struct sl_relay_wait.node (sql_wait.c) */
+    struct sl_message waits_grown;
+    _Atomic bool waits_pending;
+    _Atomic uint32_t wait_count; /* 0: growth is not told */
 } __attribute__((aligned(64)));
 
 struct sl_relay {
     struct sl_service *service;
-    struct sl_binlog_settings *settings; /* service->router_settings: as configured */
+    struct sl_binlog_settings *settings; /* service->router_settings: as configured, but with the
+                                          * server id in force */
     char *datadir;                       /* of the store, in force; master-info.json lies there */
     struct sl_store *store;
     struct sl_upstream *upstream;
     struct sl_replicas *replicas;
     struct sl_relay_worker *workers;
     unsigned worker_count;
+    pthread_mutex_t lock;               /* protects the next two; held for copies and posts only */
+    struct sl_binlog_settings in_force; /* `settings`, and what was changed while running */
+    bool is_ending;                     /* the loops go: nothing is posted to workers any more */
     /* settings in force that SQL or REST may change while running */
     _Atomic uint64_t ahead_timeout_ms;  /* how long a replica ahead of the log waits: then 1236 */
     _Atomic bool semi_sync_to_replicas; /* what rpl_semi_sync_master_enabled says */
@@ -138,6 +148,10 @@ struct sl_relay_session {
     struct sl_register_slave registered;  /* server_id 0: not registered; host is in `host` */
     char host[256];
     struct sl_dump *dump; /* NULL: no dump runs */
+    /* of sql*.c; at most one of them */
+    struct sl_relay_wait *wait;     /* a MASTER_GTID_WAIT */
+    struct sl_relay_events *events; /* a SHOW BINLOG EVENTS */
+    struct sl_buf warnings;         /* of struct sl_relay_warning: what SHOW WARNINGS shows */
 };
 
 /* COM_REGISTER_SLAVE and COM_BINLOG_DUMP; answers or begins the stream. */
@@ -147,6 +161,10 @@ void sl_dump_start(struct sl_relay_session *rs, const uint8_t *payload, size_t l
 void sl_dump_client_packet(struct sl_relay_session *rs, const uint8_t *payload, size_t len);
 void sl_dump_sweep(struct sl_relay_session *rs, uint64_t now_ms); /* about once a second */
 void sl_dump_end(struct sl_relay_session *rs);                    /* the session closes */
+void sl_dump_on_writable(struct sl_relay_session *rs);            /* the socket has room again */
+/* Lists and messages of a worker; control thread, before the workers run and after they ended. */
+void sl_dump_worker_init(struct sl_relay_worker *rw);
+void sl_dump_worker_clear(struct sl_relay_worker *rw);
 /* The store has grown: posts to all workers. Any thread. */
 void sl_dump_wake_all(struct sl_relay *relay);
 

@@ -441,6 +441,13 @@ static size_t bytes_wanted(uint8_t command, uint32_t payload_len)
 /* Errors after which the server closes too. True if the packet is refused. */
 static bool refuse_packet(struct sl_session *s, const uint8_t *data, uint32_t payload_len)
 {
+    if (s->is_raw) {
+        if (payload_len > 0 && payload_len <= RAW_PACKET_MAX) {
+            return false;
+        }
+        sl_session_close(s, "the client sent a packet that it must not send now");
+        return true;
+    }
     if (sl_packet_seq(data) != 0) {
         s->next_seq = 0;
         s->command = SL_COM_QUERY;
@@ -502,10 +509,6 @@ static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
     }
     uint32_t payload_len = sl_packet_len(data);
     if (refuse_packet(s, data, payload_len)) {
-        return len;
-    }
-    if (s->is_raw && (payload_len == 0 || payload_len > RAW_PACKET_MAX)) {
-        sl_session_close(s, "a replica sent a packet that is none of its acknowledgements");
         return len;
     }
     if (payload_len == 0) {
@@ -600,7 +603,7 @@ static size_t commands(struct sl_session *s, const uint8_t *data, size_t len)
             if (s->late_answer && !s->is_streaming) {
                 send_late_answer(s);
             }
-        } else if (s->busy || s->held || sl_conn_is_full(&s->client)) {
+        } else if (s->busy || s->held || (!s->is_raw && sl_conn_is_full(&s->client))) {
             sl_conn_pause(&s->client);
             break;
         } else {
@@ -697,7 +700,7 @@ static bool is_client_stuck(struct sl_session *s, uint64_t now_ms)
 {
     int64_t limit = s->service->settings.net_write_timeout;
     size_t pending = sl_conn_pending(&s->client);
-    if (limit <= 0 || pending == 0 || pending != s->stuck_bytes) {
+    if (limit <= 0 || s->is_raw || pending == 0 || pending != s->stuck_bytes) {
         s->stuck_bytes = pending;
         s->stuck_since_ms = now_ms;
         return false;

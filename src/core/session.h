@@ -103,7 +103,8 @@ struct sl_session {
     bool allows_infile; /* the command in progress may ask for a local file */
     bool taps_replies;  /* the router's: ops->on_bytes wants to see them */
     /* the router's: no commands from now on; each packet of the client, whatever its first byte,
-     * goes to ops->on_request (at most 1 KiB) and is not answered. wait_timeout does not count. */
+     * goes to ops->on_request (at most 1 KiB), also while the output is full, and is not answered.
+     * wait_timeout and net_write_timeout do not count. */
     bool is_raw;
     /* the router's, set before a backend is opened: session tracking is asked of the servers
      * whatever the client asked for, and ... */

@@ -428,6 +428,15 @@ bool sl_conn_is_full(const struct sl_conn *c)
     return sl_conn_has(c, SL_CONN_FULL);
 }
 
+bool sl_conn_hold_full(struct sl_conn *c)
+{
+    if (may_write(c) && sl_conn_pending(c) > 0) {
+        c->flags |= SL_CONN_FULL;
+        sl_conn_mark_dirty(c);
+    }
+    return sl_conn_is_full(c);
+}
+
 void sl_conn_shutdown_write(struct sl_conn *c)
 {
     if (may_write(c)) {

@@ -123,6 +123,10 @@ void sl_conn_commit(struct sl_conn *c, size_t len);
 /* Unsent bytes, and whether they are above the high water mark. */
 size_t sl_conn_pending(const struct sl_conn *c);
 bool sl_conn_is_full(const struct sl_conn *c);
+/* If anything is unsent, the connection counts as full, so that on_writable comes when it has gone:
+ * for a source that adds large pieces and wants at most one of them to wait. Returns whether it is
+ * full. */
+bool sl_conn_hold_full(struct sl_conn *c);
 
 /* Stops calling on_data (and reading) until resumed; nests not. resume presents kept input
  * again, in this turn or the next one, never from inside the call. */

@@ -24,15 +24,20 @@
 struct sl_upstream;
 struct sl_replicas;
 struct sl_dump;
+struct sl_dump_frame;
 
 /* One per worker. */
 struct sl_relay_worker {
     struct sl_relay *relay;
     struct sl_worker *worker;
     struct sl_store_block *block; /* for reading; made with the first dump */
-    struct sl_list dumps;         /* of struct sl_dump.node */
+    struct sl_dump_frame *frame;  /* a block as packets, likewise */
+    struct sl_list dumps;         /* of struct sl_dump.node: all */
+    struct sl_list ready;         /* of struct sl_dump.ready_node: may read on */
+    struct sl_task pump;          /* lets those on `ready` go on after the flush */
     struct sl_message grown;      /* the store has more: dumps that wait go on */
     _Atomic bool grown_pending;
+    _Atomic uint32_t dump_count;                           /* 0: nobody is to be woken */
     _Atomic uint64_t bytes_out, events_out, dumps_started; /* written by the worker */
     struct sl_list waits; /* MASTER_GTID_WAIT: of struct sl_relay_wait.node (sql_wait.c) */
     struct sl_message waits_grown;
@@ -154,18 +159,22 @@ struct sl_relay_session {
     struct sl_buf warnings;         /* of struct sl_relay_warning: what SHOW WARNINGS shows */
 };
 
-/* COM_REGISTER_SLAVE and COM_BINLOG_DUMP; answers or begins the stream. */
+/* COM_REGISTER_SLAVE and COM_BINLOG_DUMP (payload behind the command byte) of a client that has the
+ * privilege; answers or begins the stream. While it runs, rs->dump is set and session->is_raw. */
 void sl_dump_register(struct sl_relay_session *rs, const uint8_t *payload, size_t len);
 void sl_dump_start(struct sl_relay_session *rs, const uint8_t *payload, size_t len);
-/* While a dump runs: a packet of the replica (0xef). Anything else ends the session. */
+/* While a dump runs: a whole packet of the replica, 0xef first. Anything else ends the session. */
 void sl_dump_client_packet(struct sl_relay_session *rs, const uint8_t *payload, size_t len);
 void sl_dump_sweep(struct sl_relay_session *rs, uint64_t now_ms); /* about once a second */
 void sl_dump_end(struct sl_relay_session *rs);                    /* the session closes */
 void sl_dump_on_writable(struct sl_relay_session *rs);            /* the socket has room again */
-/* Lists and messages of a worker; control thread, before the workers run and after they ended. */
+/* Lists, tasks and messages of a worker; control thread, before the workers run and after they
+ * ended. */
 void sl_dump_worker_init(struct sl_relay_worker *rw);
 void sl_dump_worker_clear(struct sl_relay_worker *rw);
-/* The store has grown: posts to all workers. Any thread. */
+/* ops->worker_end: tells the replicas what a server tells them that shuts down. */
+void sl_dump_worker_end(struct sl_relay_worker *rw);
+/* The store has grown: posts to the workers that have dumps. Any thread. */
 void sl_dump_wake_all(struct sl_relay *relay);
 
 /* ---- replicas.c: registry; one mutex, never held across I/O but its own small file ------------- */
@@ -187,7 +196,9 @@ struct sl_replica_info {
 };
 int sl_replicas_new(const char *datadir, uint64_t remember_ms, struct sl_replicas **ret,
                     struct sl_err *err);
-void sl_replicas_free(struct sl_replicas *r);
+void sl_replicas_free(struct sl_replicas *r); /* after the last session and the store's keeper */
+/* How long a replica that has gone still counts; 0: not at all. Any thread. */
+void sl_replicas_tune(struct sl_replicas *r, uint64_t remember_ms);
 /* All, sorted by server id; the caller frees *ret with sl_free. */
 int sl_replicas_list(struct sl_replicas *r, struct sl_replica_info **ret, unsigned *ret_count);
 /* For sl_store_config.may_purge. */

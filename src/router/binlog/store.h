@@ -163,7 +163,8 @@ void sl_store_block_free(struct sl_store_block *b);
 
 struct sl_store_reader;
 
-/* The file and offset where a replica at `position` starts; everything before it is covered. The
+/* The file and offset where a replica at `position` starts: the first event behind the
+ * FORMAT_DESCRIPTION, or later (then behind the GTID_LIST); everything before it is covered. The
  * caller has judged the position (sl_gtid_state_judge). SL_ENOENT: purged. SL_EPROTO with text: a
  * file is damaged or its key is missing. May read index files (bounded; no scan of logs longer than
  * an index gap, except for files whose numbers are not in order). Any thread. */
@@ -182,6 +183,12 @@ uint64_t sl_store_reader_offset(const struct sl_store_reader *r);
  * until the reader goes to the next file. */
 struct sl_slice sl_store_reader_fde(const struct sl_store_reader *r);
 const struct sl_gtid_list *sl_store_reader_list(const struct sl_store_reader *r);
+/* The GTID_LIST event itself, plain; valid as long. */
+struct sl_slice sl_store_reader_list_event(const struct sl_store_reader *r);
+/* After sl_store_reader_open(): the newest GTID of each domain before the first byte it gives, where
+ * that is not the file's beginning: for the domains that have groups between the two (or for all).
+ * Only the sequence numbers count; a server id of 0 is not known. Else empty. */
+const struct sl_gtid_list *sl_store_reader_start(const struct sl_store_reader *r);
 bool sl_store_reader_has_crc(const struct sl_store_reader *r);
 
 enum sl_store_step {

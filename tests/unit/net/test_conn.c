@@ -486,6 +486,28 @@ static void test_reset(void **state)
     loop_end(loop);
 }
 
+/* A source that lets no more than one piece wait: told when even the last byte has gone. */
+static void test_hold_full(void **state)
+{
+    struct sl_loop *loop = loop_for(state);
+    struct peer a;
+    int fd = peer_and_socket(loop, &a);
+    run_turns(loop, 1);
+    assert_false(sl_conn_hold_full(&a.conn)); /* nothing is unsent */
+    sl_conn_write(&a.conn, "x", 1);
+    assert_false(sl_conn_is_full(&a.conn));
+    assert_true(sl_conn_hold_full(&a.conn));
+    RUN_UNTIL(loop, a.writable == 1);
+    assert_int_equal(sl_conn_pending(&a.conn), 0);
+    assert_false(sl_conn_is_full(&a.conn));
+    run_turns(loop, 2);
+    assert_int_equal(a.writable, 1);
+    peer_close(loop, &a);
+    assert_false(sl_conn_hold_full(&a.conn));
+    close(fd);
+    loop_end(loop);
+}
+
 static void test_last_words_before_a_write_error(void **state)
 {
     struct sl_loop *loop = loop_for(state);
@@ -900,6 +922,7 @@ int main(void)
         TEST_IN_BOTH_MODES(test_eof_while_paused_is_seen_at_once),
         TEST_IN_BOTH_MODES(test_half_close),
         TEST_IN_BOTH_MODES(test_reset),
+        TEST_IN_BOTH_MODES(test_hold_full),
         TEST_IN_BOTH_MODES(test_last_words_before_a_write_error),
         TEST_IN_BOTH_MODES(test_connect),
         TEST_IN_BOTH_MODES(test_close_while_connecting),

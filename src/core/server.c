@@ -26,36 +26,6 @@
 
 /* ---- status words ---- */
 
-bool sl_status_is_usable(uint32_t st)
-{
-    return (st & (SL_SERVER_RUNNING | SL_SERVER_MAINT)) == SL_SERVER_RUNNING;
-}
-
-bool sl_status_is_connectable(uint32_t st)
-{
-    return sl_status_is_usable(st) && !(st & (SL_SERVER_DRAINING | SL_SERVER_NEED_DNS));
-}
-
-bool sl_status_is_master(uint32_t st)
-{
-    return sl_status_is_usable(st) && (st & SL_SERVER_MASTER);
-}
-
-bool sl_status_is_slave(uint32_t st)
-{
-    return sl_status_is_usable(st) && (st & SL_SERVER_SLAVE);
-}
-
-bool sl_status_is_relay(uint32_t st)
-{
-    return sl_status_is_usable(st) && (st & SL_SERVER_RELAY);
-}
-
-bool sl_status_is_joined(uint32_t st)
-{
-    return sl_status_is_usable(st) && (st & SL_SERVER_JOINED);
-}
-
 static void append_word(char *out, size_t size, const char *word)
 {
     size_t len = strlen(out);

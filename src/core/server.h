@@ -153,12 +153,43 @@ static inline uint32_t sl_server_status(const struct sl_server *s)
 uint32_t sl_server_status_change(struct sl_server *s, uint32_t set, uint32_t clear);
 
 /* Derived predicates over a status word (monitors.md A.1). */
-bool sl_status_is_usable(uint32_t st);      /* Running, not Maintenance */
-bool sl_status_is_connectable(uint32_t st); /* ... not Draining, name resolved */
-bool sl_status_is_master(uint32_t st);      /* ... and the role */
-bool sl_status_is_slave(uint32_t st);
-bool sl_status_is_relay(uint32_t st);
-bool sl_status_is_joined(uint32_t st);
+
+/* Running, not Maintenance, and (role: one bit of the word, or 0) in that role. */
+static inline bool sl_status_has(uint32_t st, uint32_t role)
+{
+    return (st & (SL_SERVER_RUNNING | SL_SERVER_MAINT | role)) == (SL_SERVER_RUNNING | role);
+}
+
+static inline bool sl_status_is_usable(uint32_t st)
+{
+    return sl_status_has(st, 0);
+}
+
+static inline bool sl_status_is_master(uint32_t st)
+{
+    return sl_status_has(st, SL_SERVER_MASTER);
+}
+
+static inline bool sl_status_is_slave(uint32_t st)
+{
+    return sl_status_has(st, SL_SERVER_SLAVE);
+}
+
+static inline bool sl_status_is_relay(uint32_t st)
+{
+    return sl_status_has(st, SL_SERVER_RELAY);
+}
+
+static inline bool sl_status_is_joined(uint32_t st)
+{
+    return sl_status_has(st, SL_SERVER_JOINED);
+}
+
+/* Usable, not Draining, its name resolved. */
+static inline bool sl_status_is_connectable(uint32_t st)
+{
+    return sl_status_is_usable(st) && !(st & (SL_SERVER_DRAINING | SL_SERVER_NEED_DNS));
+}
 
 /* "Master, Synced, Running" in MaxScale's fixed order; `connections` decides Draining or
  * Drained. */

@@ -62,26 +62,29 @@ static void note_forwarded(struct sl_backend *b, const uint8_t *data, size_t len
     }
 }
 
+/* The answer to a PREPARE, with our id of the statement in place of the server's. */
+static int write_prepared(struct sl_session *s, const uint8_t *data, size_t len)
+{
+    uint8_t *out = sl_conn_reserve(&s->client, len);
+    if (!out) {
+        return SL_ENOMEM;
+    }
+    memcpy(out, data, len);
+    sl_put_le32(out + 5, s->prepare_id);
+    sl_conn_commit(&s->client, len);
+    return SL_OK;
+}
+
 static int forward(struct sl_backend *b, const uint8_t *data, size_t len, bool is_first)
 {
     struct sl_session *s = b->session;
-    const struct sl_reply *r = &b->reply;
-    if (is_first && s->prepare_id && r->command == SL_COM_STMT_PREPARE && data[4] == 0) {
-        uint8_t *out = sl_conn_reserve(&s->client, len);
-        if (!out) {
-            return SL_ENOMEM;
-        }
-        memcpy(out, data, len);
-        sl_put_le32(out + 5, s->prepare_id);
-        sl_conn_commit(&s->client, len);
-    } else {
-        int rc = sl_conn_write(&s->client, data, len);
-        if (rc < 0) {
-            return rc;
-        }
+    bool is_prepared =
+        s->prepare_id && is_first && b->reply.command == SL_COM_STMT_PREPARE && data[4] == 0;
+    int rc = is_prepared ? write_prepared(s, data, len) : sl_conn_write(&s->client, data, len);
+    if (rc == SL_OK) {
+        note_forwarded(b, data, len);
     }
-    note_forwarded(b, data, len);
-    return SL_OK;
+    return rc;
 }
 
 /* A packet that tells more of the session's state than the client asked for goes out without. */
@@ -90,9 +93,6 @@ static int forward_hiding(struct sl_backend *b, const uint8_t *data, size_t len,
     struct sl_session *s = b->session;
     bool asked = s->capabilities & SL_CAP_SESSION_TRACK;
     size_t head = len - b->reply.state_len;
-    if (b->reply.state_len == 0 || (asked && !s->hidden_variable)) {
-        return forward(b, data, len, is_first);
-    }
     int rc = head > 0 ? forward(b, data, head, is_first) : SL_OK;
     uint8_t *out = rc < 0 ? NULL : sl_conn_reserve(&s->client, len - head);
     if (!out) {
@@ -102,6 +102,14 @@ static int forward_hiding(struct sl_backend *b, const uint8_t *data, size_t len,
     sl_conn_commit(&s->client, n);
     note_forwarded(b, out, n);
     return SL_OK;
+}
+
+static int pass_on(struct sl_backend *b, const uint8_t *data, size_t len, bool is_first)
+{
+    const struct sl_session *s = b->session;
+    bool hides =
+        b->reply.state_len > 0 && (s->hidden_variable || !(s->capabilities & SL_CAP_SESSION_TRACK));
+    return hides ? forward_hiding(b, data, len, is_first) : forward(b, data, len, is_first);
 }
 
 /* What a finished reply to the client's own command tells about the session. */
@@ -254,8 +262,7 @@ static size_t feed(struct sl_backend *b, const uint8_t *data, size_t len)
         bool is_ours = r->state == SL_REPLY_INFILE && !s->allows_infile;
         if (is_bare_error(r, n) && s->ops->on_error && s->ops->on_error(s, b, r)) {
             swallowed = true;
-        } else if (!is_ours &&
-                   forward_hiding(b, data + skip, n - skip, is_first && skip == 0) < 0) {
+        } else if (!is_ours && pass_on(b, data + skip, n - skip, is_first && skip == 0) < 0) {
             sl_session_close(s, "out of memory");
             return len;
         }

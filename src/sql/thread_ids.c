@@ -43,7 +43,8 @@ static bool is_show(const uint8_t *p, const uint8_t *end)
     while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r'))) {
         p++;
     }
-    return begins(p, end, "SHOW");
+    /* the second letter tells SELECT and SET */
+    return end - p > 1 && (p[1] | 0x20) == 'h' && begins(p, end, "SHOW");
 }
 
 unsigned sl_sql_thread_ids(const uint8_t *sql, size_t len)

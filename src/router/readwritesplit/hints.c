@@ -100,13 +100,14 @@ enum rws_target rws_hint_apply(struct rws *r, const struct rws_stmt *stmt, enum 
 {
     const struct sl_hint *hint =
         stmt && sl_hint_is_set(&stmt->hint) ? &stmt->hint : &r->session->hint;
-    enum kind kind = kind_of(rule);
     r->sends_once = false;
     r->rule = (uint8_t)rule;
-    r->hint = kind == KEEPS_ITS_PLACE ? (struct sl_hint){0} : *hint;
-    if (!sl_hint_is_set(&r->hint)) {
+    r->hint = (struct sl_hint){0};
+    enum kind kind = sl_hint_is_set(hint) ? kind_of(rule) : KEEPS_ITS_PLACE;
+    if (kind == KEEPS_ITS_PLACE) {
         return target;
     }
+    r->hint = *hint;
     if (stmt && stmt->long_data != RWS_NONE) {
         r->sends_once = kind == ACTS;
         return RWS_TARGET_REPLICA; /* which follows the data */

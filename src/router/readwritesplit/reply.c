@@ -155,7 +155,9 @@ static void client_reply(struct rws *r, struct sl_backend *b, const struct sl_re
     if (b->is_read) {
         rws_adaptive_sample(r, (int)b->position, sl_loop_now_us(s->worker->loop) - b->sent_us);
     }
-    rws_replay_completed(r, b, reply);
+    if (r->replay) {
+        rws_replay_completed(r, b, reply);
+    }
     if (!s->trx.is_open) {
         r->trx_server = r->optimistic_on = RWS_NONE;
     } else if (r->sends_once && r->trx_server == RWS_NONE) {

@@ -262,7 +262,9 @@ static void note_sent(struct rws *r, struct sl_request *rq, const struct parsed 
     if (s->trx.is_open) {
         r->trx_server = target == RWS_TARGET_ALL ? r->trx_server : position;
     }
-    rws_reuse_note(r, rq->command, p->info.type, p->info.is_multi);
+    if (r->reuse) {
+        rws_reuse_note(r, rq->command, p->info.type, p->info.is_multi);
+    }
     if (p->info.type & SL_SQL_GET_LOCK) {
         r->used_get_lock = true;
     }
@@ -383,7 +385,7 @@ static void send_one(struct rws *r, struct sl_request *rq, const struct parsed *
         return;
     }
     if ((p->stmt && !rq->is_whole && rws_stmt_needs_whole(r, b, rq) && sl_session_want_whole(s)) ||
-        rws_replay_wants_whole(r, rq)) {
+        (!rq->is_whole && rws_replay_wants_whole(r, rq))) {
         return;
     }
     if (r->causal && !is_write) {
@@ -874,7 +876,7 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
 {
     struct sl_session *s = r->session;
     struct parsed p;
-    if (!parse(r, rq, &p) || (!is_saved && rws_reuse_answer(r, rq))) {
+    if (!parse(r, rq, &p) || (!is_saved && r->reuse && rws_reuse_answer(r, rq))) {
         return;
     }
     p.before = s->trx;

@@ -119,14 +119,13 @@ static bool is_queue_ok(const struct rws *r, int position, uint32_t status)
            !has_hint(r, position, SL_SERVER_HINT_FLOW_CONTROL);
 }
 
-bool rws_is_usable_for_reads(const struct rws *r, int position)
+/* rank: the one that sessions use now (current_rank). */
+static bool is_usable(const struct rws *r, int position, uint32_t st, int64_t rank)
 {
-    uint32_t st = sl_server_status(server_at(r, position));
     if (is_excluded(r, position) ||
         !(sl_status_is_master(st) || sl_status_is_slave(st) || sl_status_is_relay(st)) ||
         !is_lag_ok(r, position, st) || !is_queue_ok(r, position, st) ||
-        rank_of(r, position) != current_rank(r) ||
-        (r->causal && !rws_causal_is_fresh(r, position))) {
+        rank_of(r, position) != rank || (r->causal && !rws_causal_is_fresh(r, position))) {
         return false;
     }
     if (r->session->backends[position]) {
@@ -137,13 +136,17 @@ bool rws_is_usable_for_reads(const struct rws *r, int position)
             rws_replica_connections(r) < (uint64_t)r->cfg->max_slave_connections);
 }
 
+bool rws_is_usable_for_reads(const struct rws *r, int position)
+{
+    return is_usable(r, position, sl_server_status(server_at(r, position)), current_rank(r));
+}
+
 /* Smaller is better: connected and idle, still busy with an ignored session command, connecting,
  * not yet connected; then those that the monitor would spare (donors); and the primary only when
  * nothing else is left, unless it accepts reads. */
-static int group_of(const struct rws *r, int position, uint32_t slot)
+static int group_of(const struct rws *r, int position, uint32_t st, uint32_t slot)
 {
     const struct sl_backend *b = r->session->backends[position];
-    bool is_master = sl_status_is_master(sl_server_status(server_at(r, position)));
     int group;
     if (sl_backend_is_ready(b)) {
         bool is_idle = sl_backend_is_idle(b);
@@ -159,7 +162,7 @@ static int group_of(const struct rws *r, int position, uint32_t slot)
     } else {
         group = b ? 2 : 3;
     }
-    if (is_master && !r->cfg->master_accept_reads) {
+    if (sl_status_is_master(st) && !r->cfg->master_accept_reads) {
         return group + 2 * GROUPS;
     }
     return has_hint(r, position, SL_SERVER_HINT_AVOID) ? group + GROUPS : group;
@@ -202,11 +205,13 @@ int rws_select_replica(const struct rws *r, uint32_t slot)
 {
     int best = RWS_NONE, best_group = 0;
     uint64_t best_score = 0;
+    const int64_t rank = current_rank(r);
     for (int i = 0; i < (int)r->session->backend_count; i++) {
-        if (!rws_is_usable_for_reads(r, i)) {
+        uint32_t st = sl_server_status(server_at(r, i));
+        if (!is_usable(r, i, st, rank)) {
             continue;
         }
-        int group = group_of(r, i, slot);
+        int group = group_of(r, i, st, slot);
         if (group < 0 || (best != RWS_NONE && group > best_group)) {
             continue;
         }

@@ -26,6 +26,7 @@
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "dbc/dbc.h"
+#include "net/tls_memory.h"
 
 #define TICK_MS 1000
 
@@ -329,6 +330,7 @@ static int start(struct sl_options *o)
 
 int main(int argc, char **argv)
 {
+    sl_tls_memory_install(); /* before OpenSSL is used; without it TLS only costs more */
     struct sl_options o;
     enum sl_options_verdict verdict = sl_options_parse(&o, argc, argv);
     int code = verdict == SL_OPTIONS_WRONG ? 1 : 0;

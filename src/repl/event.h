@@ -4,9 +4,8 @@
  * the events that it makes itself. Bytes in, values and bytes out: no I/O, no state, any thread.
  *
  * Format: MariaDB documentation "Replication Protocol" / "Binlog Event"; sql/log_event.h,
- * log_event_server.cc; replication-protocol.md 2 and 4. An event = header of 19 bytes, body,
- * checksum of 4 bytes if the current FORMAT_DESCRIPTION says so; the FORMAT_DESCRIPTION itself
- * always has one.
+ * log_event_server.cc. An event = header of 19 bytes, body, checksum of 4 bytes if the current
+ * FORMAT_DESCRIPTION says so; the FORMAT_DESCRIPTION itself always has one.
  */
 #ifndef SL_REPL_EVENT_H
 #define SL_REPL_EVENT_H
@@ -47,6 +46,9 @@ enum sl_event_type {
     SL_EVENT_DELETE_ROWS = 25,
     SL_EVENT_INCIDENT = 26,
     SL_EVENT_HEARTBEAT = 27,
+    SL_EVENT_WRITE_ROWS_V2 = 30,
+    SL_EVENT_UPDATE_ROWS_V2 = 31,
+    SL_EVENT_DELETE_ROWS_V2 = 32,
     SL_EVENT_XA_PREPARE = 38,
     SL_EVENT_ANNOTATE_ROWS = 160,
     SL_EVENT_BINLOG_CHECKPOINT = 161,
@@ -56,7 +58,10 @@ enum sl_event_type {
     SL_EVENT_QUERY_COMPRESSED = 165,
     SL_EVENT_WRITE_ROWS_COMPRESSED = 166,
     SL_EVENT_UPDATE_ROWS_COMPRESSED = 167,
-    SL_EVENT_DELETE_ROWS_COMPRESSED = 168
+    SL_EVENT_DELETE_ROWS_COMPRESSED = 168,
+    SL_EVENT_WRITE_ROWS_COMPRESSED_V2 = 169,
+    SL_EVENT_UPDATE_ROWS_COMPRESSED_V2 = 170,
+    SL_EVENT_DELETE_ROWS_COMPRESSED_V2 = 171
 };
 
 enum sl_event_flags {
@@ -95,16 +100,18 @@ static inline uint32_t sl_event_length(const uint8_t *data)
 {
     return sl_get_le32(data + 9);
 }
-const char *sl_event_type_text(uint8_t type); /* "Query", "Gtid", ...; "Unknown" */
+/* As SHOW BINLOG EVENTS has it: "Query", "Gtid", ...; "Unknown". */
+const char *sl_event_type_text(uint8_t type);
 
 /* ---- checksums: of the whole event, whose last 4 bytes they are ---- */
 
+/* A FORMAT_DESCRIPTION with or without IN_USE has the same checksum. Too short: not right. */
 bool sl_event_crc_is_right(const uint8_t *event, uint32_t len);
-void sl_event_crc_put(uint8_t *event, uint32_t len);
+void sl_event_crc_put(uint8_t *event, uint32_t len); /* len >= header + checksum */
 /* Over pieces: start with 0. */
 uint32_t sl_event_crc_add(uint32_t crc, const void *data, size_t len);
-/* log_pos becomes `pos`; with a checksum it is made again without reading the event once more if
- * that is cheaper. */
+/* log_pos becomes `pos`; with a checksum (which must be right) that is made right again, without
+ * reading the event once more if it is long. */
 void sl_event_set_pos(uint8_t *event, uint32_t len, uint32_t pos, bool has_crc);
 
 /* ---- bodies; `event` is whole, has_crc tells whether it ends in a checksum ---- */
@@ -114,9 +121,9 @@ struct sl_fde {
     bool has_crc; /* of the events that follow */
     char server_version[51];
 };
-/* SL_EPROTO with text. */
+/* It always ends in a checksum, which is not verified here. SL_EPROTO with text. */
 int sl_fde_parse(const uint8_t *event, uint32_t len, struct sl_fde *ret, struct sl_err *err);
-/* Changes it in place and makes its checksum again: IN_USE cleared. */
+/* Change one that was parsed in place and make its checksum again. */
 void sl_fde_clear_in_use(uint8_t *event, uint32_t len);
 void sl_fde_set_created(uint8_t *event, uint32_t len, uint32_t created);
 
@@ -150,12 +157,13 @@ struct sl_start_encryption {
 int sl_start_encryption_parse(const uint8_t *event, uint32_t len, bool has_crc,
                               struct sl_start_encryption *ret);
 
-/* The statement of a QUERY (SL_EVENT_QUERY; compressed ones are not opened): database and text.
+/* The statement of a QUERY: database and text; of a QUERY_COMPRESSED the text is as it came.
  * SL_EPROTO. */
 int sl_query_event_parse(const uint8_t *event, uint32_t len, bool has_crc, struct sl_slice *ret_db,
                          struct sl_slice *ret_sql);
 
-/* ---- events made here; each appends one event to `out`: 0 or SL_ENOMEM ---- */
+/* ---- events made here; each appends one event to `out`: 0 or SL_ENOMEM ----
+ * Type and length of the header are set by the builder; the rest is taken from `h`. */
 
 int sl_rotate_event_build(struct sl_buf *out, const struct sl_event_header *h, const char *file,
                           uint64_t position, bool has_crc);
@@ -194,7 +202,8 @@ struct sl_semi_sync_ack {
 };
 /* The whole payload, 0xef first. */
 int sl_semi_sync_ack_parse(const uint8_t *payload, size_t len, struct sl_semi_sync_ack *ret);
-/* Payloads of what a relay sends to its primary. */
+/* Whole payloads of what a relay sends to its primary, command byte first: appended; 0 or SL_ENOMEM.
+ * A host is cut at 255 bytes. */
 int sl_semi_sync_ack_build(struct sl_buf *out, uint64_t position, const char *file);
 int sl_register_slave_build(struct sl_buf *out, uint32_t server_id, const char *host,
                             uint16_t port);

@@ -3,7 +3,7 @@
  * Where a group of events begins and ends. A group is a GTID event and what belongs to it:
  *   transaction  GTID, ..., XID or XA_PREPARE or QUERY "COMMIT"/"ROLLBACK"
  *   standalone   GTID, [INTVAR, RAND, USER_VAR, TABLE_MAP, ANNOTATE ...], one real event
- * (replication-protocol.md 3.3 and 4.4; sql/slave.cc, sql_repl.cc). Pure; one thread.
+ * (sql/slave.cc, sql_repl.cc of MariaDB). Pure; one thread.
  */
 #ifndef SL_REPL_GROUP_H
 #define SL_REPL_GROUP_H
@@ -21,8 +21,10 @@ enum sl_group_step {
     SL_GROUP_BEGIN,   /* a GTID event: the group is open now */
     SL_GROUP_INSIDE,
     SL_GROUP_END,   /* the event is the last one of its group, which is complete now */
-    SL_GROUP_BROKEN /* a GTID event inside a group, or an event that needs a group outside of one:
-                       * the group before it is incomplete. A GTID event opens a new one all the same */
+    SL_GROUP_BROKEN /* a group before the event is incomplete, and closed now. The event is
+                     *   a GTID: it opens a new group all the same;
+                     *   a ROTATE, STOP or FORMAT_DESCRIPTION inside of a group;
+                     *   one that only groups have, outside of one */
 };
 
 void sl_group_reset(struct sl_group *g);

@@ -2,11 +2,17 @@
 /*
  * Encryption of events at rest. The file begins with FORMAT_DESCRIPTION and START_ENCRYPTION in
  * clear; each later event is encrypted by itself with IV = nonce (12 bytes) + its file offset (4
- * bytes). Its length stays readable: the four bytes at offset 9 of what is stored are the stored
- * length in clear, so that a file can be walked without a key. Stored length = plain length (CTR),
- * + 16 bytes tag (GCM), padded to whole blocks (CBC). Positions are those of the stored file.
+ * bytes, big-endian; what is beyond 4 GiB is carried into the nonce). Its length stays readable: the
+ * four bytes at offset 9 of what is stored are the stored length in clear, so that a file can be
+ * walked without a key. Stored length = plain length (CTR), + 16 bytes tag (GCM), padded to whole
+ * blocks (CBC). Positions are those of the stored file: the log_pos of a plain event is the end of
+ * its stored form.
  *
- * One object per file and thread.
+ * The same offset of a file must not be sealed twice with different contents and both be seen by
+ * somebody (CTR, GCM): what is cut off and written again belongs into a file with a new nonce, or
+ * was never complete.
+ *
+ * One object per file and thread. Sealing and opening allocate nothing but room in `out`.
  */
 #ifndef SL_REPL_EVENT_CRYPT_H
 #define SL_REPL_EVENT_CRYPT_H
@@ -19,6 +25,9 @@ enum sl_event_cipher {
     SL_CIPHER_AES_CTR
 };
 
+/* Stored bytes of one event at most. */
+#define SL_EVENT_CRYPT_MAX (SL_EVENT_MAX + 16)
+
 struct sl_event_crypt;
 
 /* key_len 16, 24 or 32. The key is copied and wiped at the end. SL_EINVAL, SL_ENOMEM. */
@@ -27,12 +36,14 @@ int sl_event_crypt_new(enum sl_event_cipher cipher, const uint8_t *key, size_t k
                        struct sl_err *err);
 void sl_event_crypt_free(struct sl_event_crypt *c);
 
-/* Stored length of an event of plain length `len`. */
+/* Stored length of an event of plain length `len` >= SL_EVENT_HEADER. */
 uint32_t sl_event_crypt_stored(const struct sl_event_crypt *c, uint32_t len);
-/* Appends the encrypted event that will stand at `offset`. 0, SL_ENOMEM, SL_EINVAL. */
+/* Appends the encrypted event that will stand at `offset`. 0, SL_ENOMEM; SL_EINVAL: its length or
+ * log_pos (offset + stored length) is wrong. */
 int sl_event_crypt_seal(struct sl_event_crypt *c, const uint8_t *event, uint32_t len,
                         uint64_t offset, struct sl_buf *out);
-/* Appends the plain event. SL_EPROTO: damaged or another key. */
+/* Appends the plain event. SL_EPROTO: damaged, moved, or another key; `out` is as it was. Damage
+ * behind the header is only seen with GCM, else by the checksum of the plain event. */
 int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_t len,
                         uint64_t offset, struct sl_buf *out);
 

@@ -140,6 +140,7 @@ int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool h
         return SL_EPROTO;
     }
     bool is_standalone = g->gtid.flags2 & SL_GTID_STANDALONE, is_end = is_standalone;
+    int rc = SL_OK;
     enum role role = role_of(&h);
     switch (role) {
     case ROLE_GTID:
@@ -158,13 +159,15 @@ int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool h
         is_end = true;
         break;
     case ROLE_QUERY:
-        if (!is_standalone && query_ends(event, len, has_crc, &is_end) != SL_OK) {
-            return SL_EPROTO;
+        if (!is_standalone) {
+            rc = query_ends(event, len, has_crc, &is_end);
         }
         break;
     case ROLE_OTHER:
         break;
     }
-    *ret = g->is_open ? add(g, is_end) : step_outside(&h);
-    return SL_OK;
+    if (rc == SL_OK) {
+        *ret = g->is_open ? add(g, is_end) : step_outside(&h);
+    }
+    return rc;
 }

@@ -28,7 +28,8 @@ enum sl_group_step {
 };
 
 void sl_group_reset(struct sl_group *g);
-/* One whole event. SL_EPROTO: it cannot be parsed (nothing changed). */
+/* One whole event. SL_EPROTO: it cannot be parsed; SL_ENOMEM: for opening a short QUERY_COMPRESSED.
+ * Nothing has changed then. */
 int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool has_crc,
                   enum sl_group_step *ret);
 

@@ -149,6 +149,52 @@ def test_what_does_not_arrive_is_read_from_the_primary(cluster, make_sealane):
         assert c.rows_of(READ)[0][0] == '77'
 
 
+READS_OF_THE_PRIMARY = [['SELECT a FROM t WHERE id = 1 FOR UPDATE'],
+                        ['BEGIN', 'SELECT a FROM t WHERE id = 1', 'COMMIT']]
+
+
+@contextlib.contextmanager
+def primaries_that_change(s, times):
+    """The role goes from node to node; yields a function that says whether it still does."""
+    def work():
+        for _ in range(times):
+            old = s.master()
+            s.set_state(old, 'maintenance')
+            wait_until(lambda: s.master() not in (None, old), 10, 'another primary')
+            s.set_state(old, 'maintenance', clear=True)
+            wait_until(lambda: 'Slave' in s.states()[old] or s.master() == old, 10, 'it is back')
+    mover = threading.Thread(target=work)
+    mover.start()
+    try:
+        yield mover.is_alive
+    finally:
+        mover.join()
+
+
+@pytest.mark.parametrize('mode', ['local', 'global', 'fast'])
+def test_a_primary_that_took_over_has_what_was_written(cluster, make_sealane, mode):
+    """The role moves to a node that is still applying: the next statements for it wait."""
+    s = make_sealane(cluster, service={'causal_reads': mode})
+    s.wait_healthy()
+    pairs, stale = 0, []
+    with load(cluster), s.wire(database='test') as writer, s.wire(database='test') as other, \
+            primaries_that_change(s, 12) as is_moving:
+        reader = other if mode == 'global' else writer
+        while is_moving():
+            value = str(next(VALUES))
+            try:
+                writer.query('UPDATE t SET a = %s WHERE id = 1' % value)
+                rows = [reader.query(text)[-1] for text in READS_OF_THE_PRIMARY[pairs % 2]]
+            except wire.WireError as e:
+                assert e.errno in (1213, 1205), e       # both nodes wrote the row
+                continue
+            pairs += 1
+            if [r.rows for r in rows if r.rows] != [[[value]]]:
+                stale.append((pairs, value))
+    print('%d pairs, stale: %s, %s' % (pairs, stale, diagnostics(s)))
+    assert pairs > 0 and not stale
+
+
 def test_reads_cost_nothing_while_nobody_writes(cluster, make_sealane):
     s = make_sealane(cluster, service={'causal_reads': 'local'})
     s.wait_healthy()

@@ -60,6 +60,27 @@ static bool is_primary(const struct rws *r, int position)
     return (st & SL_SERVER_MASTER) || (position == r->primary && !(st & SL_SERVER_SLAVE));
 }
 
+/* Who certainly has what was written: a primary. In a cluster the role may move to a node that is
+ * still applying what another one committed, so there it is the node of the last write: nodes
+ * commit in one order, and it has everything that was acknowledged before. */
+static bool is_source(const struct rws *r, int position)
+{
+    if (!is_galera(r, position)) {
+        return is_primary(r, position);
+    }
+    const struct rws_causal *c = r->causal;
+    return position == (is_global(r)
+                            ? atomic_load_explicit(&c->shared->writer, memory_order_acquire)
+                            : c->writer);
+}
+
+/* May its reply tell what was written? A node may have lost the primary's role while it ran the
+ * statement. */
+static bool is_writable(const struct rws *r, int position)
+{
+    return is_primary(r, position) || (is_galera(r, position) && !(r->type & SL_SQL_READ));
+}
+
 int rws_causal_open(struct rws *r, struct rws_causal_shared *shared)
 {
     if (r->cfg->causal_reads == SL_CAUSAL_NONE) {
@@ -73,6 +94,7 @@ int rws_causal_open(struct rws *r, struct rws_causal_shared *shared)
     c->shared = shared;
     c->waiting_on = RWS_NONE;
     c->version = 1;
+    c->writer = RWS_NONE;
     r->causal = c;
     r->session->wants_state = true;
     r->session->hidden_variable = "last_gtid";
@@ -94,10 +116,19 @@ static void refresh(struct rws *r)
     c->version = version;
 }
 
-static void note_gtid(struct rws *r, struct sl_gtid gtid)
+/* Before the position moves: who sees the new position sees this. */
+static void share_writer(struct rws_causal *c)
+{
+    if (atomic_load_explicit(&c->shared->writer, memory_order_relaxed) != c->writer) {
+        atomic_store_explicit(&c->shared->writer, c->writer, memory_order_release);
+    }
+}
+
+static void note_gtid(struct rws *r, int writer, struct sl_gtid gtid)
 {
     struct rws_causal *c = r->causal;
     c->has_news = true;
+    c->writer = writer;
     if (!atomic_load_explicit(&c->shared->has_gtids, memory_order_relaxed)) {
         atomic_store_explicit(&c->shared->has_gtids, true, memory_order_relaxed);
     }
@@ -105,6 +136,7 @@ static void note_gtid(struct rws *r, struct sl_gtid gtid)
         if (atomic_load_explicit(&c->shared->is_unknown, memory_order_relaxed)) {
             atomic_store_explicit(&c->shared->is_unknown, false, memory_order_release);
         }
+        share_writer(c);
         sl_gtid_shared_add(&c->shared->position, gtid);
     } else {
         c->is_unknown = false;
@@ -114,10 +146,12 @@ static void note_gtid(struct rws *r, struct sl_gtid gtid)
 }
 
 /* Something may have been written, and nobody tells which GTID it has. */
-static void note_unknown(struct rws *r)
+static void note_unknown(struct rws *r, int writer)
 {
     struct rws_causal *c = r->causal;
+    c->writer = writer;
     if (is_global(r)) {
+        share_writer(c);
         atomic_store_explicit(&c->shared->is_unknown, true, memory_order_release);
         atomic_fetch_add(&c->shared->position.version, 1);
     } else {
@@ -132,12 +166,17 @@ void rws_causal_forget(struct rws_causal_shared *shared)
     sl_gtid_shared_forget(&shared->position);
 }
 
+void rws_causal_shared_init(struct rws_causal_shared *shared)
+{
+    atomic_init(&shared->writer, RWS_NONE);
+}
+
 static void on_state(void *arg, struct sl_slice block)
 {
     struct sl_backend *b = arg;
     struct rws *r = b->session->router;
     if (!r || !r->causal || sl_backend_purpose(b) != SL_PURPOSE_CLIENT ||
-        !is_primary(r, (int)b->position)) {
+        !is_writable(r, (int)b->position)) {
         return;
     }
     struct sl_state_iter it = sl_state_iter(block);
@@ -147,7 +186,7 @@ static void on_state(void *arg, struct sl_slice block)
         if (record.type == SL_STATE_SYSTEM_VARIABLE &&
             sl_slice_equal(record.name, sl_slice_text("last_gtid")) &&
             sl_gtid_parse(record.value, &gtid) == SL_OK) {
-            note_gtid(r, gtid);
+            note_gtid(r, (int)b->position, gtid);
         }
     }
 }
@@ -181,12 +220,12 @@ void rws_causal_client_reply(struct rws *r, const struct sl_backend *b,
                              const struct sl_reply *reply)
 {
     struct rws_causal *c = r->causal;
-    if (!c->has_news && is_primary(r, (int)b->position) && is_silent_write(r, b, reply)) {
-        note_unknown(r);
+    if (!c->has_news && is_writable(r, (int)b->position) && is_silent_write(r, b, reply)) {
+        note_unknown(r, (int)b->position);
     }
     c->has_news = false;
     c->to_primary = false;
-    c->probe = RWS_PROBE_NONE;
+    c->probe = c->barrier = RWS_PROBE_NONE;
 }
 
 /* ---- asking ---- */
@@ -249,7 +288,7 @@ void rws_causal_sent_all(struct rws *r, const struct sl_request *rq, uint64_t se
 void rws_causal_begin(struct rws *r)
 {
     r->causal->to_primary = false;
-    r->causal->probe = RWS_PROBE_NONE;
+    r->causal->probe = r->causal->barrier = RWS_PROBE_NONE;
     refresh(r);
 }
 
@@ -282,18 +321,25 @@ bool rws_causal_asked(struct rws *r)
     return false;
 }
 
+/* Was it asked since the last write, or was nothing written? */
+static bool was_reached(const struct rws *r, int position)
+{
+    const struct rws_causal *c = r->causal;
+    bool is_nothing = c->position.count == 0 && !c->is_unknown;
+    return is_nothing || c->server[position].reached == c->version;
+}
+
 /* Is the server known to have what the read must see? */
 static bool has_reached(const struct rws *r, int position)
 {
-    const struct rws_causal *c = r->causal;
-    if (is_fast(r) || is_primary(r, position)) {
+    bool is_primary_now = is_primary(r, position);
+    if ((is_primary_now && is_source(r, position)) || (is_fast(r) && !is_primary_now)) {
         return true;
     }
-    if (is_universal(r) && is_galera(r, position)) {
+    if (is_universal(r) && is_galera(r, position) && !is_primary_now) {
         return false; /* others may have written since */
     }
-    bool is_nothing = c->position.count == 0 && !c->is_unknown;
-    return is_nothing || c->server[position].reached == c->version;
+    return was_reached(r, position);
 }
 
 static bool is_behind(const struct rws *r, int position)
@@ -338,7 +384,7 @@ static void answer(struct rws *r, uint16_t code, const char *text)
     r->held_since_ms = 0;
     r->tried = 0;
     r->causal->to_primary = false;
-    r->causal->probe = RWS_PROBE_NONE;
+    r->causal->probe = r->causal->barrier = RWS_PROBE_NONE;
     sl_session_answer_error(r->session, code, NULL, "%s", text);
 }
 
@@ -386,6 +432,46 @@ void rws_causal_no_primary(struct rws *r)
            "from");
 }
 
+static enum rws_causal_step ask_primary(struct rws *r, int position)
+{
+    struct rws_causal *c = r->causal;
+    struct sl_backend *b = r->session->backends[position];
+    if (b && c->server[position].is_deaf) {
+        if (!sl_backend_is_idle(b)) {
+            return RWS_CAUSAL_AGAIN; /* a session command still runs there */
+        }
+        sl_backend_close(b);
+        b = NULL;
+    }
+    if (!b && rws_connect(r, position) < 0) {
+        return RWS_CAUSAL_GO; /* who routes the statement finds the same */
+    }
+    b = r->session->backends[position];
+    if (c->barrier == RWS_PROBE_NONE && sl_backend_is_ready(b)) {
+        if (!ask(r, b, RWS_ASK_NODE, NULL)) {
+            return RWS_CAUSAL_GO; /* out of memory: so is the statement */
+        }
+        sl_count(&sl_session_counters(r->session)->causal_waits, 1);
+        c->barrier = RWS_PROBE_RUNNING;
+    }
+    return RWS_CAUSAL_AGAIN;
+}
+
+enum rws_causal_step rws_causal_primary(struct rws *r)
+{
+    int position = rws_select_primary(r);
+    if (position == RWS_NONE || !is_galera(r, position) || is_source(r, position) ||
+        was_reached(r, position)) {
+        return RWS_CAUSAL_GO;
+    }
+    if (r->causal->barrier == RWS_PROBE_FAILED) {
+        answer(r, SL_ER_LOCK_WAIT_TIMEOUT,
+               "The new primary has not caught up with what was written before (causal_reads)");
+        return RWS_CAUSAL_ANSWERED;
+    }
+    return ask_primary(r, position);
+}
+
 /* ---- answers ---- */
 
 /* The read behind the question must not be answered by this server. */
@@ -412,6 +498,16 @@ static void give_up(struct rws *r, struct sl_backend *b)
         rws_route_saved(r);
     } else {
         answer(r, SL_ER_LOCK_WAIT_TIMEOUT, cannot_move);
+    }
+}
+
+static void not_reached(struct rws *r, struct sl_backend *b)
+{
+    if (r->causal->barrier == RWS_PROBE_RUNNING) {
+        r->causal->barrier = RWS_PROBE_FAILED;
+        sl_count(&sl_session_counters(r->session)->causal_failures, 1);
+    } else if (b) {
+        give_up(r, b);
     }
 }
 
@@ -453,8 +549,9 @@ void rws_causal_answered(struct rws *r, struct sl_backend *b, const struct sl_re
         }
     } else if (is_good) {
         c->server[b->position].reached = c->asked_version;
+        c->barrier = RWS_PROBE_NONE;
     } else {
-        give_up(r, b);
+        not_reached(r, b);
     }
 }
 
@@ -467,6 +564,9 @@ void rws_causal_backend_lost(struct rws *r, const struct sl_backend *b)
     c->waiting_on = RWS_NONE;
     if (c->probe == RWS_PROBE_RUNNING) {
         c->probe = RWS_PROBE_NONE;
+    }
+    if (c->barrier == RWS_PROBE_RUNNING) {
+        c->barrier = RWS_PROBE_NONE;
     }
 }
 
@@ -483,7 +583,7 @@ void rws_causal_sweep(struct rws *r, uint64_t now_ms)
     if (c->question == RWS_ASK_POSITION) {
         c->probe = RWS_PROBE_DONE;
         c->to_primary = true;
-    } else if (b) {
-        give_up(r, b);
+    } else {
+        not_reached(r, b);
     }
 }

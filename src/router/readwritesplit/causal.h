@@ -51,15 +51,25 @@ struct rws_causal_shared {
     struct sl_gtid_shared position; /* global modes */
     _Atomic bool is_unknown;        /* ... something was written whose GTID nobody was told */
     _Atomic bool has_gtids;         /* a server has told a GTID */
+    _Atomic int writer;             /* position of the server of the last write; see is_source() */
 };
 
+/* The object must be zeroed. */
+void rws_causal_shared_init(struct rws_causal_shared *shared);
 /* Forgets what the global modes know. Any thread. */
 void rws_causal_forget(struct rws_causal_shared *shared);
 
 enum rws_causal_probe {
     RWS_PROBE_NONE,
     RWS_PROBE_RUNNING,
-    RWS_PROBE_DONE
+    RWS_PROBE_DONE,
+    RWS_PROBE_FAILED
+};
+
+enum rws_causal_step {
+    RWS_CAUSAL_GO,      /* send the read (a question may have been sent in front of it) */
+    RWS_CAUSAL_AGAIN,   /* choose a server again */
+    RWS_CAUSAL_ANSWERED /* the client has got an error */
 };
 
 struct rws_causal {
@@ -72,6 +82,8 @@ struct rws_causal {
     int waiting_on;              /* position of the server asked, or RWS_NONE */
     uint8_t question;            /* enum rws_causal_question */
     uint8_t probe;               /* enum rws_causal_probe: of the universal modes */
+    uint8_t barrier;             /* the same: of a primary that took over from another node */
+    int writer;                  /* position of the server of the last write, or RWS_NONE */
     bool is_unknown;             /* something was written whose GTID was not told */
     bool has_news;               /* the reply in progress has told a GTID */
     bool to_primary;             /* the statement in progress cannot be answered by a replica */
@@ -84,12 +96,6 @@ struct rws_causal {
     } server[];                  /* [backend_count] */
 };
 
-enum rws_causal_step {
-    RWS_CAUSAL_GO,      /* send the read (a question may have been sent in front of it) */
-    RWS_CAUSAL_AGAIN,   /* choose a server again */
-    RWS_CAUSAL_ANSWERED /* the client has got an error */
-};
-
 /* Before any backend is opened. SL_OK or SL_ENOMEM. */
 int rws_causal_open(struct rws *r, struct rws_causal_shared *shared);
 /* The following take r->causal != NULL. A new statement of the client begins. */
@@ -97,6 +103,9 @@ void rws_causal_begin(struct rws *r);
 /* Universal modes, before a server for a read is chosen: false if the primary has to be asked
  * first and the statement has to be held. */
 bool rws_causal_asked(struct rws *r);
+/* In a cluster, before a statement goes to the primary: has a node that took over the role applied
+ * what was written on another one? AGAIN: it was asked, the statement has to be held. */
+enum rws_causal_step rws_causal_primary(struct rws *r);
 /* May this server be chosen for a read (fast modes)? */
 bool rws_causal_is_fresh(const struct rws *r, int position);
 /* Right before a read goes to `b` for this enum rws_target. */

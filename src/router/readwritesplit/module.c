@@ -86,6 +86,7 @@ static int instance_new(struct sl_service *service, void **ret_instance, struct 
     if (!instance) {
         return sl_err_set(err, SL_ENOMEM, "no memory for service '%s'", service->name);
     }
+    rws_causal_shared_init(&instance->causal);
     *ret_instance = instance;
     return SL_OK;
 }

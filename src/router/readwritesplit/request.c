@@ -872,6 +872,20 @@ static enum rws_target apply_optimistic(struct rws *r, struct sl_request *rq,
     return rws_rule_target(r->rule);
 }
 
+/* What causal_reads has to know before a server is chosen. */
+static enum rws_causal_step ask_first(struct rws *r, const struct sl_request *rq,
+                                      const struct parsed *p, enum rws_target target)
+{
+    if (target == RWS_TARGET_REPLICA && !rws_causal_asked(r)) {
+        return RWS_CAUSAL_AGAIN;
+    }
+    bool is_for_primary =
+        target == RWS_TARGET_PRIMARY ||
+        (target == RWS_TARGET_REPLICA && (r->causal->to_primary || !rq->is_whole));
+    bool can_wait = !p->before.is_open && sl_command_has_reply(rq->command);
+    return is_for_primary && can_wait ? rws_causal_primary(r) : RWS_CAUSAL_GO;
+}
+
 static void route(struct rws *r, struct sl_request *rq, bool is_saved)
 {
     struct sl_session *s = r->session;
@@ -915,9 +929,9 @@ static void route(struct rws *r, struct sl_request *rq, bool is_saved)
     }
     target = apply_optimistic(r, rq, &p, target);
     const enum rws_rule rule = r->rule;
-    bool must_ask = r->causal && target == RWS_TARGET_REPLICA && !rws_causal_asked(r);
-    r->is_passed_over = !must_ask;
-    if (must_ask) {
+    enum rws_causal_step step = r->causal ? ask_first(r, rq, &p, target) : RWS_CAUSAL_GO;
+    r->is_passed_over = step == RWS_CAUSAL_GO;
+    if (step == RWS_CAUSAL_AGAIN) {
         put_off(r, is_saved);
     }
     while (s->step == SL_SESSION_READY && r->is_passed_over) {

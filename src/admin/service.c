@@ -165,10 +165,14 @@ static json_t *relationships_json(const struct sl_admin_request *rq, const struc
 {
     json_t *o = json_object();
     json_t *servers = json_array();
+    json_t *services = json_array();
     for (unsigned i = 0; i < s->server_count; i++) {
-        json_array_append_new(servers, sl_jsonapi_reference(s->servers[i]->name, "servers"));
+        const char *type = s->servers[i]->service != NULL ? "services" : "servers";
+        json_array_append_new(s->servers[i]->service != NULL ? services : servers,
+                              sl_jsonapi_reference(s->servers[i]->name, type));
     }
     sl_jsonapi_relate(rq, o, PATH, s->name, "servers", servers);
+    sl_jsonapi_relate(rq, o, PATH, s->name, "services", services);
     json_t *monitors = json_array();
     if (s->cluster != NULL) {
         json_array_append_new(monitors, sl_jsonapi_reference(s->cluster, "monitors"));

@@ -233,6 +233,22 @@ static void check_watched(const struct checker *k, const struct sl_conf_service 
     }
 }
 
+/* The wait for a position and the read behind it must meet on one server, and which one that is the
+ * inner service decides. */
+static void check_causal_reads(const struct checker *k, const struct sl_conf_service *s)
+{
+    const struct sl_rwsplit_settings *rw =
+        s->router_table == &sl_settings_readwritesplit ? s->router_settings : NULL;
+    for (size_t i = 0; rw != NULL && i < s->target_count; i++) {
+        if (rw->causal_reads != SL_CAUSAL_NONE && s->targets[i]->kind == SL_CONF_SERVICE) {
+            FAIL(k, &s->object, "causal_reads",
+                 "'causal_reads' cannot be kept through the target '%s', which is a service: set "
+                 "it there",
+                 s->targets[i]->name);
+        }
+    }
+}
+
 static void check_service(const struct checker *k, const struct sl_conf_service *s)
 {
     const struct sl_service_settings *set = &s->settings;
@@ -259,7 +275,8 @@ static void check_service(const struct checker *k, const struct sl_conf_service 
              set->router);
     }
     check_watched(k, s);
-    if (!has_listener(k, s)) {
+    check_causal_reads(k, s);
+    if (!has_listener(k, s) && !s->is_target) {
         WARN(k, &s->object, NULL, "no listener leads to this service");
     }
 }

@@ -18,6 +18,10 @@ struct sl_conf_object *sl_conf_object_at(const struct sl_config *c, enum sl_conf
 /* Names become pointers. */
 void sl_conf_link(struct sl_config *c, struct sl_conf_report *report);
 
+/* Services that are targets of services: routers that can be one, no circles, bounded depth. What
+ * is refused goes to the report and is taken out of the targets. */
+void sl_conf_link_services(struct sl_config *c, struct sl_conf_report *report);
+
 /* The checks that need more than one value; all objects are built and linked. */
 void sl_conf_check(const struct sl_config *c, struct sl_conf_report *report);
 

@@ -526,6 +526,7 @@ void sl_config_free(struct sl_config *c)
         sl_free(c->monitors[i].servers);
     }
     for (size_t i = 0; i < c->service_count; i++) {
+        sl_free(c->services[i].targets);
         sl_free(c->services[i].servers);
         sl_free(c->services[i].filters);
     }

@@ -4,6 +4,8 @@
  * pass that reports every error and warning it finds.
  *
  *   monitor --> server <-- service <-- listener        (service may name a monitor as its cluster)
+ *                             ^ |
+ *                             +-+  and other services as targets; never in a circle
  *
  * Immutable after loading. Control thread; modules get their struct by pointer.
  */
@@ -13,6 +15,9 @@
 #include "conf/report.h"
 #include "conf/tables.h"
 #include "conf/tree.h"
+
+/* Services behind each other that a statement may pass, the first included. */
+#define SL_CONF_CHAIN_MAX 8
 
 enum sl_conf_kind {
     SL_CONF_SERVER,
@@ -59,8 +64,14 @@ struct sl_conf_service {
     struct sl_service_settings settings;
     const struct sl_settings *router_table;
     void *router_settings;
-    struct sl_conf_server **servers; /* of `servers`, `targets` or `cluster` */
+    /* what `servers`, `targets` or `cluster` name, in their order: servers and services, */
+    struct sl_conf_object **targets;
+    size_t target_count;
+    struct sl_conf_server **servers; /* and of these the servers */
     size_t server_count;
+    bool is_target; /* another service's */
+    /* services behind each other, this one included; 1: all its targets are servers */
+    unsigned chain_length;
     struct sl_conf_filter **filters;
     size_t filter_count;
     struct sl_conf_monitor *cluster; /* or NULL */
@@ -105,6 +116,13 @@ struct sl_conf_modules {
 int sl_config_load(const struct sl_conf_options *options, const struct sl_conf_modules *modules,
                    struct sl_conf_report *report, struct sl_config **ret);
 void sl_config_free(struct sl_config *c);
+
+/* The service that a target is, or NULL: it is a server. */
+static inline struct sl_conf_service *sl_conf_target_service(const struct sl_conf_object *target)
+{
+    return target->kind == SL_CONF_SERVICE ? (struct sl_conf_service *)(void *)(uintptr_t)target
+                                           : NULL;
+}
 
 /* NULL when there is none of that name. */
 struct sl_conf_server *sl_config_find_server(const struct sl_config *c, const char *name);

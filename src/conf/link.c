@@ -19,12 +19,25 @@ struct context {
 struct name_list {
     const struct sl_config *c;
     enum sl_conf_kind kind;
+    bool with_services;
 };
+
+static size_t count_of(const struct name_list *names)
+{
+    size_t n = 0;
+    while (sl_conf_object_at(names->c, names->kind, n) != NULL) {
+        n++;
+    }
+    return n;
+}
 
 static const char *object_item(const void *list, size_t i)
 {
     const struct name_list *names = list;
     const struct sl_conf_object *o = sl_conf_object_at(names->c, names->kind, i);
+    if (o == NULL && names->with_services) {
+        o = sl_conf_object_at(names->c, SL_CONF_SERVICE, i - count_of(names));
+    }
     return o != NULL ? o->name : NULL;
 }
 
@@ -32,7 +45,8 @@ struct linker {
     struct context *b;
     struct sl_conf_object *from;
     const char *key;
-    enum sl_conf_kind kind; /* of what is named */
+    enum sl_conf_kind kind; /* of what is named ... */
+    bool takes_services;    /* ... or a service */
     struct sl_conf_object **objects;
     size_t count;
 };
@@ -44,7 +58,7 @@ static struct sl_conf_object *resolve(struct linker *l, const char *name)
     if (o != NULL) {
         return o;
     }
-    const char *word = sl_conf_kind_name(l->kind);
+    const char *word = l->takes_services ? "server or service" : sl_conf_kind_name(l->kind);
     struct sl_conf_place at = sl_conf_place_of(b->c, l->from, l->key);
     const struct sl_conf_section *s = sl_conf_tree_find(&b->c->tree, name);
     if (s != NULL) {
@@ -53,7 +67,7 @@ static struct sl_conf_object *resolve(struct linker *l, const char *name)
                       type != NULL ? type->value : "section without type", word);
         return NULL;
     }
-    struct name_list names = {b->c, l->kind};
+    struct name_list names = {b->c, l->kind, l->takes_services};
     const char *near = sl_nearest_name(name, object_item, &names);
     sl_conf_error(b->report, at, "'%s' names '%.100s', but there is no such %s%s%s%s", l->key, name,
                   word, near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
@@ -64,15 +78,9 @@ static struct sl_conf_object *resolve(struct linker *l, const char *name)
 static void link_item(void *arg, const char *name)
 {
     struct linker *l = arg;
-    if (l->kind == SL_CONF_SERVER && strcmp(l->key, "targets") == 0 &&
-        sl_conf_object_find(l->b->c, SL_CONF_SERVICE, name) != NULL) {
-        sl_conf_error(l->b->report, sl_conf_place_of(l->b->c, l->from, l->key),
-                      "'targets' names the service '%s': services as targets are not available in "
-                      "this version",
-                      name);
-        return;
-    }
-    struct sl_conf_object *o = resolve(l, name);
+    struct sl_conf_object *o =
+        l->takes_services ? sl_conf_object_find(l->b->c, SL_CONF_SERVICE, name) : NULL;
+    o = o != NULL ? o : resolve(l, name);
     for (size_t i = 0; o != NULL && i < l->count; i++) {
         if (l->objects[i] == o) {
             sl_conf_error(l->b->report, sl_conf_place_of(l->b->c, l->from, l->key),
@@ -91,7 +99,8 @@ static void link_item(void *arg, const char *name)
 static void *link_list(struct context *b, struct sl_conf_object *from, const char *key,
                        const char *list, char separator, enum sl_conf_kind kind, size_t *ret_count)
 {
-    struct linker l = {b, from, key, kind, NULL, 0};
+    struct linker l = {.b = b, .from = from, .key = key, .kind = kind};
+    l.takes_services = strcmp(key, "targets") == 0;
     sl_conf_list_each(list, separator, link_item, &l);
     *ret_count = l.count;
     return l.objects;
@@ -122,21 +131,27 @@ static void link_service(struct context *b, struct sl_conf_service *s)
                       "only one of 'servers', 'targets' and 'cluster' may be set");
     }
     if (set->cluster != NULL) {
-        struct linker l = {b, &s->object, "cluster", SL_CONF_MONITOR, NULL, 0};
+        struct linker l = {.b = b, .from = &s->object, .key = "cluster", .kind = SL_CONF_MONITOR};
         s->cluster = (struct sl_conf_monitor *)(void *)resolve(&l, set->cluster);
     }
     if (s->cluster != NULL) {
-        size_t size = s->cluster->server_count * sizeof(struct sl_conf_server *);
-        s->servers = sl_xcalloc(1, size + 1);
-        s->server_count = s->cluster->server_count;
+        size_t size = s->cluster->server_count * sizeof(struct sl_conf_object *);
+        s->targets = sl_xcalloc(1, size + 1);
+        s->target_count = s->cluster->server_count;
         if (size > 0) {
-            memcpy(s->servers, s->cluster->servers, size);
+            memcpy(s->targets, s->cluster->servers, size);
         }
     } else {
         const char *key = set->targets != NULL ? "targets" : "servers";
-        s->servers =
+        s->targets =
             link_list(b, &s->object, key, set->targets != NULL ? set->targets : set->servers, ',',
-                      SL_CONF_SERVER, &s->server_count);
+                      SL_CONF_SERVER, &s->target_count);
+    }
+    s->servers = sl_xcalloc(s->target_count + 1, sizeof(*s->servers));
+    for (size_t i = 0; i < s->target_count; i++) {
+        if (s->targets[i]->kind == SL_CONF_SERVER) {
+            s->servers[s->server_count++] = (struct sl_conf_server *)(void *)s->targets[i];
+        }
     }
     s->filters =
         link_list(b, &s->object, "filters", set->filters, '|', SL_CONF_FILTER, &s->filter_count);
@@ -152,10 +167,12 @@ void sl_conf_link(struct sl_config *c, struct sl_conf_report *report)
     for (size_t i = 0; i < c->service_count; i++) {
         link_service(b, &c->services[i]);
     }
+    sl_conf_link_services(c, report);
     for (size_t i = 0; i < c->listener_count; i++) {
         struct sl_conf_listener *listener = &c->listeners[i];
         if (listener->settings.service != NULL) {
-            struct linker l = {b, &listener->object, "service", SL_CONF_SERVICE, NULL, 0};
+            struct linker l = {
+                .b = b, .from = &listener->object, .key = "service", .kind = SL_CONF_SERVICE};
             listener->service =
                 (struct sl_conf_service *)(void *)resolve(&l, listener->settings.service);
         }

@@ -77,8 +77,9 @@ struct sl_setting {
     }
 
 enum sl_settings_flags {
-    SL_SETTINGS_NO_LOGIN = 1,     /* a router whose service needs no user and password */
-    SL_SETTINGS_NEEDS_SERVERS = 2 /* a router that cannot work without servers */
+    SL_SETTINGS_NO_LOGIN = 1,      /* a router whose service needs no user and password */
+    SL_SETTINGS_NEEDS_SERVERS = 2, /* a router that cannot work without servers */
+    SL_SETTINGS_CHAINS = 4         /* ... whose service may have services as targets, and be one */
 };
 
 /* A table of rows for one kind of object, e.g. "server", "readwritesplit". */

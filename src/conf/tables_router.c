@@ -108,7 +108,8 @@ static const struct sl_setting rwsplit_rows[] = {
 };
 #undef T
 const struct sl_settings sl_settings_readwritesplit = {
-    "readwritesplit", rwsplit_rows, sizeof(struct sl_rwsplit_settings), SL_SETTINGS_NEEDS_SERVERS};
+    "readwritesplit", rwsplit_rows, sizeof(struct sl_rwsplit_settings),
+    SL_SETTINGS_NEEDS_SERVERS | SL_SETTINGS_CHAINS};
 
 static const struct sl_choice readconn_options[] = {
     {"master", SL_READCONN_MASTER},
@@ -130,7 +131,8 @@ static const struct sl_setting readconn_rows[] = {
 };
 #undef T
 const struct sl_settings sl_settings_readconnroute = {
-    "readconnroute", readconn_rows, sizeof(struct sl_readconn_settings), SL_SETTINGS_NEEDS_SERVERS};
+    "readconnroute", readconn_rows, sizeof(struct sl_readconn_settings),
+    SL_SETTINGS_NEEDS_SERVERS | SL_SETTINGS_CHAINS};
 
 static const struct sl_choice balances[] = {
     {"leastconn", SL_TCP_LEASTCONN},

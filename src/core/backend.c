@@ -20,6 +20,7 @@
 #include "core/recorder.h"
 #include "core/kill.h"
 #include "core/session.h"
+#include "core/target.h"
 #include "net/proxy_header.h"
 #include "proto/constants.h"
 
@@ -94,6 +95,18 @@ static void uncount(struct sl_backend *b)
     }
 }
 
+static int connect_server(struct sl_backend *b)
+{
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+    sl_server_address(b->server, &addr, &addr_len);
+    struct sl_core *core = b->session->worker->core;
+    const struct sockaddr *local =
+        core->local_address.ss_family == addr.ss_family ? (void *)&core->local_address : NULL;
+    return sl_conn_connect(&b->conn, (void *)&addr, addr_len, local,
+                           local ? core->local_address_len : 0);
+}
+
 int sl_backend_open(struct sl_session *s, unsigned position)
 {
     struct sl_server *server = s->service->servers[position];
@@ -113,19 +126,12 @@ int sl_backend_open(struct sl_session *s, unsigned position)
     b->queue_capacity = SL_BACKEND_QUEUE_INLINE;
     b->last_used_ms = sl_loop_now_ms(s->worker->loop);
     sl_conn_init(&b->conn, s->worker->loop, &backend_conn_ops);
-    struct sockaddr_storage addr;
-    socklen_t addr_len;
-    sl_server_address(server, &addr, &addr_len);
-    struct sl_core *core = s->worker->core;
-    const struct sockaddr *local =
-        core->local_address.ss_family == addr.ss_family ? (void *)&core->local_address : NULL;
-    int rc = sl_conn_connect(&b->conn, (void *)&addr, addr_len, local,
-                             local ? core->local_address_len : 0);
+    int rc = server->service ? sl_target_connect(b) : connect_server(b);
     if (rc < 0) {
         sl_free(b);
         return rc;
     }
-    set_step(b, SL_BACKEND_CONNECTING);
+    set_step(b, server->service ? SL_BACKEND_GREETING : SL_BACKEND_CONNECTING);
     s->backends[position] = b;
     s->live_conns++;
     count_connection(b);
@@ -146,6 +152,10 @@ static void detach(struct sl_backend *b)
     }
     if (s->recorder) {
         sl_recorder_lost(b);
+    }
+    if (b->inner) { /* it ends when it sees the end of the socket */
+        b->inner->outer = NULL;
+        b->inner = NULL;
     }
     uncount(b);
     set_step(b, SL_BACKEND_CLOSED);

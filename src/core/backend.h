@@ -64,6 +64,8 @@ struct sl_backend {
     struct sl_conn conn;
     struct sl_session *session;
     struct sl_server *server;
+    /* the server stands for a service: the session at the other end, until either closes */
+    struct sl_session *inner;
     /* of the server in the service's list, and in session->backends */
     unsigned position;
     uint8_t step;

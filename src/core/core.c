@@ -22,6 +22,7 @@
 #include "core/name_lookup.h"
 #include "core/recorder.h"
 #include "core/session.h"
+#include "core/target.h"
 #include "core/user_mapping.h"
 #include "net/tls.h"
 
@@ -116,8 +117,8 @@ static int start_accounts(struct sl_core *c, struct sl_service *s, struct sl_err
         .service = s->name,
         .user = s->settings.user,
         .password = s->settings.password,
-        .servers = s->servers,
-        .server_count = s->server_count,
+        .servers = s->reached,
+        .server_count = s->reached_count,
         .local_address = g->local_address,
         .timeout_ms = (uint32_t)g->auth_connect_timeout,
         .refresh_time_ms = g->users_refresh_time,
@@ -128,25 +129,30 @@ static int start_accounts(struct sl_core *c, struct sl_service *s, struct sl_err
     return sl_account_manager_new(&config, &s->accounts, err);
 }
 
-static int build_service(struct sl_core *c, struct sl_conf_service *conf, struct sl_err *err)
+/* Its name and what stands for it, so that others can refer to it. */
+static int declare_service(struct sl_core *c, struct sl_conf_service *conf, struct sl_err *err)
 {
     struct sl_service *s = sl_xcalloc(1, sizeof *s);
     c->services[c->service_count++] = s;
     s->core = c;
+    s->worker_count = c->worker_count;
+    s->chain_length = conf->chain_length;
     s->name = conf->object.name;
+    s->router = sl_core_module(c, SL_MODULE_ROUTER, conf->settings.router);
+    s->ops = s->router->ops;
+    /* Numbered behind the servers: in a tie the server wins. */
+    return sl_target_new(s, conf, c->server_count + c->service_count, err);
+}
+
+static int build_service(struct sl_core *c, struct sl_service *s, struct sl_conf_service *conf,
+                         struct sl_err *err)
+{
     s->source_file = (char *)conf->object.file;
     s->settings = conf->settings;
     atomic_store(&s->retain_last_statements, conf->settings.retain_last_statements);
-    s->router = sl_core_module(c, SL_MODULE_ROUTER, conf->settings.router);
-    s->ops = s->router->ops;
     s->router_settings = conf->router_settings;
-    s->servers = sl_xcalloc(conf->server_count + 1, sizeof *s->servers);
-    for (size_t k = 0; k < conf->server_count; k++) {
-        s->servers[s->server_count++] = sl_core_server(c, conf->servers[k]->object.name);
-    }
     sl_filters_chain(c, conf, s);
     s->cluster = conf->cluster ? conf->cluster->object.name : NULL;
-    s->worker_count = c->worker_count;
     s->counters = aligned_alloc(64, c->worker_count * sizeof *s->counters);
     if (!s->counters) {
         return sl_err_set(err, SL_ENOMEM, "out of memory");
@@ -164,12 +170,23 @@ static int build_services(struct sl_core *c, struct sl_err *err)
 {
     sl_filters_build(c);
     c->services = sl_xcalloc(c->config->service_count + 1, sizeof *c->services);
+    bool has_service_targets = false;
     for (size_t i = 0; i < c->config->service_count; i++) {
-        int rc = build_service(c, &c->config->services[i], err);
+        int rc = declare_service(c, &c->config->services[i], err);
+        if (rc < 0) {
+            return sl_err_wrap(err, "service '%s'", c->config->services[i].object.name);
+        }
+        has_service_targets |= c->services[i]->stand_in != NULL;
+    }
+    sl_targets_link(c);
+    for (size_t i = 0; i < c->config->service_count; i++) {
+        int rc = build_service(c, c->services[i], &c->config->services[i], err);
         if (rc < 0) {
             return sl_err_wrap(err, "service '%s'", c->config->services[i].object.name);
         }
     }
+    atomic_store(&c->has_service_targets, has_service_targets);
+    sl_targets_refresh(c);
     sl_recorder_configure(c);
     return SL_OK;
 }
@@ -181,7 +198,9 @@ static void free_service(struct sl_service *s)
         s->ops->instance_free(s->instance);
     }
     free(s->counters);
+    sl_target_free(s);
     sl_free(s->servers);
+    sl_free(s->reached);
     sl_free(s->filters);
     sl_free(s);
 }
@@ -389,6 +408,7 @@ int sl_core_start(struct sl_config *config, const struct sl_module *const *modul
     struct sl_core *c = sl_xcalloc(1, sizeof *c);
     c->config = config;
     c->modules = modules;
+    pthread_mutex_init(&c->targets_lock, NULL);
     c->started_s = sl_clock_wall_s();
     c->started_ms = sl_clock_mono_ms();
     c->worker_count = worker_count(&config->global);
@@ -463,12 +483,23 @@ void sl_core_stop(struct sl_core *c)
     sl_free(c->workers);
     sl_free(c->servers);
     sl_config_free(c->config);
+    pthread_mutex_destroy(&c->targets_lock);
     sl_free(c);
+}
+
+static void tell_workers(struct sl_core *core)
+{
+    for (unsigned i = 0; core->workers && i < core->worker_count; i++) {
+        sl_worker_topology_changed(&core->workers[i]);
+    }
 }
 
 void sl_core_tick(struct sl_core *core)
 {
     uint64_t now = sl_clock_mono_ms();
+    if (sl_targets_refresh(core)) {
+        tell_workers(core);
+    }
     if (core->server_count == 0 ||
         now - core->resolved_ms < RESOLVE_EVERY_MS / core->server_count) {
         return;
@@ -485,9 +516,8 @@ void sl_core_tick(struct sl_core *core)
 
 void sl_core_topology_changed(struct sl_core *core)
 {
-    for (unsigned i = 0; core->workers && i < core->worker_count; i++) {
-        sl_worker_topology_changed(&core->workers[i]);
-    }
+    sl_targets_refresh(core);
+    tell_workers(core);
 }
 
 void sl_core_server_suspect(struct sl_core *core, struct sl_server *server)

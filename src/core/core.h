@@ -6,6 +6,7 @@
 #ifndef SL_CORE_CORE_H
 #define SL_CORE_CORE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,9 @@ struct sl_core {
     unsigned filter_count;
     struct sl_service **services;
     unsigned service_count;
+    /* some service is a target of another; and whose turn it is to look at their states */
+    _Atomic bool has_service_targets;
+    pthread_mutex_t targets_lock;
     struct sl_listener **listeners;
     unsigned listener_count;
     struct sl_monitor **monitors;

@@ -21,28 +21,49 @@ struct part {
     unsigned count;
 };
 
+static uint64_t memory_of(const struct sl_backend *b)
+{
+    return sizeof *b + b->conn.in.cap + b->conn.out.cap + b->stmt_capacity * sizeof *b->stmts;
+}
+
+static void fill_connection(const struct sl_backend *b, struct sl_session_connection_info *ci)
+{
+    *ci = (struct sl_session_connection_info){0};
+    snprintf(ci->server, sizeof ci->server, "%s", b->server->name);
+    snprintf(ci->state, sizeof ci->state, "%s", sl_backend_step_text(b->step));
+    ci->thread_id = b->thread_id;
+    ci->pending = b->queue_count;
+    ci->idle_ms = sl_loop_now_ms(b->session->worker->loop) - b->last_used_ms;
+    ci->is_primary = sl_status_is_master(sl_server_status(b->server));
+    ci->read_bytes = b->conn.in.cap;
+    ci->write_bytes = b->conn.out.cap;
+    ci->memory_bytes = memory_of(b);
+    const char *cipher = sl_conn_tls_cipher(&b->conn);
+    snprintf(ci->tls_cipher, sizeof ci->tls_cipher, "%s", cipher ? cipher : "");
+}
+
+/* Those to servers; for one to a service those of its inner session. The depth is bounded:
+ * SL_CONF_CHAIN_MAX. */
 static void fill_connections(const struct sl_session *s, struct sl_session_info *info)
 {
-    info->connections = sl_calloc(s->backend_count, sizeof *info->connections);
-    for (unsigned i = 0; info->connections && i < s->backend_count; i++) {
+    for (unsigned i = 0; i < s->backend_count; i++) {
         const struct sl_backend *b = s->backends[i];
         if (!b) {
             continue;
         }
-        struct sl_session_connection_info *ci = &info->connections[info->connection_count++];
-        snprintf(ci->server, sizeof ci->server, "%s", b->server->name);
-        snprintf(ci->state, sizeof ci->state, "%s", sl_backend_step_text(b->step));
-        ci->thread_id = b->thread_id;
-        ci->pending = b->queue_count;
-        ci->idle_ms = sl_loop_now_ms(s->worker->loop) - b->last_used_ms;
-        ci->is_primary = sl_status_is_master(sl_server_status(b->server));
-        ci->read_bytes = b->conn.in.cap;
-        ci->write_bytes = b->conn.out.cap;
-        ci->memory_bytes =
-            sizeof *b + ci->read_bytes + ci->write_bytes + b->stmt_capacity * sizeof *b->stmts;
-        const char *cipher = sl_conn_tls_cipher(&b->conn);
-        snprintf(ci->tls_cipher, sizeof ci->tls_cipher, "%s", cipher ? cipher : "");
-        info->memory_backends += ci->memory_bytes;
+        info->memory_backends += memory_of(b);
+        if (b->inner) {
+            info->memory_backends += sizeof *b->inner;
+            fill_connections(b->inner, info);
+            continue;
+        }
+        struct sl_session_connection_info *list =
+            sl_realloc(info->connections, (info->connection_count + 1) * sizeof *list);
+        if (!list) {
+            return;
+        }
+        info->connections = list;
+        fill_connection(b, &list[info->connection_count++]);
     }
 }
 
@@ -185,7 +206,7 @@ static void fill(const struct sl_session *s, struct sl_session_info *info, bool 
 
 static bool is_wanted(const struct sl_session *s, uint64_t only_id)
 {
-    return s->listener && (only_id == 0 || s->id == only_id);
+    return s->listener && !sl_session_is_inner(s) && (only_id == 0 || s->id == only_id);
 }
 
 static void answer_list(struct sl_worker *w, void *part, uint64_t only_id)

@@ -94,6 +94,9 @@ void sl_kill_abandoned(struct sl_backend *b)
     if (!s->listener || atomic_load(&s->worker->core->is_stopping)) {
         return;
     }
+    if (b->server->service) {
+        return; /* the inner session does it when it sees its client gone */
+    }
     if (!sl_status_is_usable(sl_server_status(b->server))) {
         return; /* it is gone; nothing to free there that we could reach */
     }
@@ -149,6 +152,26 @@ static bool was_told(const struct sl_session *s, uint64_t id)
     return false;
 }
 
+static void note_told(struct sl_session *s, uint64_t id)
+{
+    if (!was_told(s, id)) {
+        s->told[s->told_next] = (uint32_t)id;
+        s->told_next = (uint8_t)((s->told_next + 1) % SL_SESSION_TOLD_MAX);
+    }
+}
+
+/* The server whose process list the session was shown last, or NULL. What a service has shown, one
+ * of its servers has; if that inner session is gone the list is nobody's. */
+static const struct sl_server *listed_server(const struct sl_session *s)
+{
+    if (!s->listed) {
+        return NULL;
+    }
+    const struct sl_backend *b = s->backends[s->listed - 1];
+    const struct sl_server *inner = b && b->inner ? listed_server(b->inner) : NULL;
+    return inner ? inner : s->service->servers[s->listed - 1];
+}
+
 void sl_kill_learn(const struct sl_backend *b)
 {
     struct sl_session *s = b->session;
@@ -158,35 +181,42 @@ void sl_kill_learn(const struct sl_backend *b)
     if (s->shows_ids & SL_SQL_THREAD_IDS_LIST) {
         s->listed = (uint16_t)(b->position + 1);
     }
-    if ((s->shows_ids & SL_SQL_THREAD_IDS_OWN) && !was_told(s, b->thread_id)) {
-        s->told[s->told_next] = (uint32_t)b->thread_id;
-        s->told_next = (uint8_t)((s->told_next + 1) % SL_SESSION_TOLD_MAX);
+    if ((s->shows_ids & SL_SQL_THREAD_IDS_OWN) && !b->server->service) {
+        note_told(s, b->thread_id);
+        for (struct sl_backend *outer = s->outer; outer; outer = outer->session->outer) {
+            note_told(outer->session, b->thread_id); /* the answer goes on to them */
+        }
     }
 }
 
-/* A connection with this id to the server (NULL: to any). */
+/* A connection with this id to the server (NULL: to any). The ids of inner sessions, which their
+ * greetings told nobody, are no threads. */
 static bool has_thread(const struct sl_session *s, uint64_t id, const struct sl_server *server)
 {
     for (unsigned i = 0; i < s->backend_count; i++) {
         const struct sl_backend *b = s->backends[i];
-        if (b && b->thread_id == id && (!server || b->server == server)) {
+        if (b && !b->server->service && b->thread_id == id && (!server || b->server == server)) {
             return true;
         }
     }
     return false;
 }
 
+/* An inner session and its outer one are on the same worker and count as one. */
 static void add_candidate(struct kill_candidates *c, const struct sl_session *s)
 {
-    atomic_fetch_add(&c->count, 1);
-    atomic_store(&c->session_id, s->id);
+    if (atomic_load(&c->count) == 0 || atomic_load(&c->session_id) != s->origin_id) {
+        atomic_fetch_add(&c->count, 1);
+        atomic_store(&c->session_id, s->origin_id);
+    }
 }
 
 static void consider(struct kill_search *k, const struct sl_session *s)
 {
     bool is_on_list = k->listed && has_thread(s, k->id, k->listed);
     atomic_fetch_add(&k->on_list, is_on_list);
-    if (s->id == k->id || was_told(s, k->id) || is_on_list) {
+    bool is_greeted = s->id == k->id && !sl_session_is_inner(s);
+    if (is_greeted || was_told(s, k->id) || is_on_list) {
         add_candidate(&k->given, s);
     }
     if (has_thread(s, k->id, NULL)) {
@@ -197,7 +227,8 @@ static void consider(struct kill_search *k, const struct sl_session *s)
 static bool is_target(const struct sl_session *s, const struct kill_search *k)
 {
     if (k->flags & SL_KILL_USER) {
-        return s->id != k->asker_id && s->client_user && strcmp(s->client_user, k->user) == 0;
+        return !sl_session_is_inner(s) && s->id != k->asker_id && s->client_user &&
+               strcmp(s->client_user, k->user) == 0;
     }
     return s->id == k->target;
 }
@@ -206,7 +237,12 @@ static void kill_query(struct sl_session *s)
 {
     for (unsigned i = 0; i < s->backend_count; i++) {
         struct sl_backend *b = s->backends[i];
-        if (sl_backend_is_ready(b) && b->is_measuring) {
+        if (!sl_backend_is_ready(b) || !b->is_measuring) {
+            continue;
+        }
+        if (b->inner) {
+            kill_query(b->inner);
+        } else {
             kill_on_server(s, i, b->thread_id, true);
         }
     }
@@ -394,7 +430,7 @@ void sl_kill_statement(struct sl_session *s, const struct sl_sql_info *info)
     k->asker_is_super = is_super(s);
     k->asker_id = s->id;
     k->asker_worker = s->worker;
-    k->listed = s->listed ? s->service->servers[s->listed - 1] : NULL;
+    k->listed = listed_server(s);
     k->parts = parts;
     k->done.run = answer;
     sl_session_begin(s);

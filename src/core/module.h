@@ -124,6 +124,11 @@ struct sl_router_ops {
     struct sl_slice (*statement_text)(const struct sl_session *s, uint32_t id);
     /* Session commands and open prepared statements, oldest first. May be NULL. */
     void (*each_kept)(const struct sl_session *s, sl_router_on_kept *each, void *arg);
+    /* Could a new session of the service end up on this server, with reads and writes alike? Says
+     * what the service is as a target of others. NULL: it sends writes to a Master by itself. Any
+     * thread. */
+    bool (*is_choice)(const struct sl_service *service, const struct sl_server *server,
+                      uint32_t status);
     /* Where a statement would go in a session that has no state yet. May be NULL. Any thread. */
     struct sl_route_text (*explain)(const struct sl_service *service,
                                     const struct sl_sql_info *info);

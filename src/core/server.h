@@ -26,6 +26,7 @@
 #include "repl/gtid.h"
 
 struct sl_dbc_config;
+struct sl_service;
 struct sl_tls_context;
 
 /* Bits and their meaning: MaxScale's, so that journals and scripts agree. */
@@ -99,6 +100,8 @@ struct sl_server_info {
 
 struct sl_server {
     char *name;
+    /* NULL: a server. Else it stands for this service as a target of others (core/target.h) */
+    struct sl_service *service;
     struct sl_server_settings settings;
     unsigned index;             /* position in the configuration: ties */
     struct sl_tls_context *tls; /* NULL without TLS */

@@ -32,9 +32,9 @@ uint32_t sl_service_connections(const struct sl_service *s)
 static bool lowest_version(struct sl_service *s, char *out, size_t size)
 {
     uint32_t lowest = 0;
-    for (unsigned i = 0; i < s->server_count; i++) {
+    for (unsigned i = 0; i < s->reached_count; i++) {
         struct sl_server_info info;
-        sl_server_info_get(s->servers[i], &info);
+        sl_server_info_get(s->reached[i], &info);
         uint32_t n = sl_version_number(sl_slice_text(info.version));
         if (n > 0 && (lowest == 0 || n < lowest)) {
             lowest = n;

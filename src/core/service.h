@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A service: a router, the servers it may use, the accounts that may log in, and the counters.
+ * A service: a router, the servers and services it may use, the accounts that may log in, and the counters.
  * Immutable after start except the counters. And the listeners through which clients come.
  */
 #ifndef SL_CORE_SERVICE_H
@@ -64,8 +64,17 @@ struct sl_service {
     void *instance;                      /* of the router */
     struct sl_service_settings settings; /* deep copy */
     void *router_settings;               /* deep copy; the router's struct */
-    struct sl_server **servers;          /* borrowed, configuration order */
+    /* its targets: servers, and stand-ins of services; borrowed, configuration order */
+    struct sl_server **servers;
     unsigned server_count;
+    /* the servers behind them all, each once; borrowed */
+    struct sl_server **reached;
+    unsigned reached_count;
+    /* it is a target of other services: what stands for it there, and the listener that its inner
+     * sessions have; both NULL if it is none (core/target.h) */
+    struct sl_server *stand_in;
+    struct sl_listener *inner_listener;
+    unsigned chain_length;      /* services behind each other, itself included */
     struct sl_filter **filters; /* the chain, first to last; borrowed */
     unsigned filter_count;
     char *cluster;                        /* name of the monitor given as cluster=, or NULL */

@@ -68,6 +68,7 @@ static struct sl_session *new_session(struct sl_service *service, struct sl_work
     s->ops = service->ops;
     s->backend_count = service->server_count;
     s->id = atomic_fetch_add(&w->core->next_session_id, 1) & 0xFFFFFFFFu;
+    s->origin_id = s->id;
     s->connected_s = sl_clock_wall_s();
     s->active_ms = s->step_since_ms = sl_loop_now_ms(w->loop);
     sl_trx_init(&s->trx, true);
@@ -108,8 +109,18 @@ static void uncount_client(struct sl_session *s)
     atomic_fetch_sub(&s->service->connection_total, 1);
 }
 
+/* An inner session and the backend that is its client forget each other. */
+static void leave_outer(struct sl_session *s)
+{
+    if (s->outer) {
+        s->outer->inner = NULL;
+        s->outer = NULL;
+    }
+}
+
 static void free_session(struct sl_session *s)
 {
+    leave_outer(s);
     sl_list_remove(&s->node);
     sl_list_remove(&s->waiting_node);
     atomic_fetch_sub_explicit(&s->worker->session_count, 1, memory_order_relaxed);
@@ -153,6 +164,7 @@ void sl_session_close(struct sl_session *s, const char *why)
         sl_recorder_close(s);
     }
     bool is_ghost = s->step == SL_SESSION_GHOST;
+    leave_outer(s);
     s->step = SL_SESSION_CLOSING;
     s->busy = false;
     s->stream_to = NULL;
@@ -184,6 +196,19 @@ void sl_session_abort(struct sl_session *s)
     sl_session_conn_released(s);
 }
 
+/* Acts for another session: has its credentials. False: out of memory. */
+static bool act_for(struct sl_session *s, const struct sl_session *other)
+{
+    const struct sl_credentials *from = &other->credentials;
+    struct sl_credentials *to = &s->credentials;
+    s->peer = other->peer;
+    to->user = sl_strdup(from->user);
+    to->mapped_password = sl_strdup(from->mapped_password);
+    to->has_password = from->has_password;
+    memcpy(to->h1, from->h1, sizeof to->h1);
+    return (to->user || !from->user) && (to->mapped_password || !from->mapped_password);
+}
+
 struct sl_session *sl_session_new_ghost(struct sl_session *like, const struct sl_router_ops *ops)
 {
     struct sl_session *s = new_session(like->service, like->worker);
@@ -195,11 +220,7 @@ struct sl_session *sl_session_new_ghost(struct sl_session *like, const struct sl
     s->capabilities = like->capabilities;
     s->client_max_packet = like->client_max_packet;
     s->collation = like->collation;
-    s->peer = like->peer;
-    s->credentials.user = sl_strdup(like->credentials.user);
-    s->credentials.mapped_password = sl_strdup(like->credentials.mapped_password);
-    s->credentials.has_password = like->credentials.has_password;
-    memcpy(s->credentials.h1, like->credentials.h1, sizeof s->credentials.h1);
+    act_for(s, like);
     return s;
 }
 
@@ -216,11 +237,16 @@ static void refuse_early(int fd, uint16_t code, const char *text)
     close(fd);
 }
 
+static bool has_too_many(const struct sl_service *service)
+{
+    int64_t limit = service->settings.max_connections;
+    return limit > 0 && atomic_load(&service->connection_total) >= (uint64_t)limit;
+}
+
 static bool is_refused_early(struct sl_listener *l, struct sl_worker *w, int fd,
                              const struct sockaddr_storage *peer)
 {
-    int64_t limit = l->service->settings.max_connections;
-    if (limit > 0 && atomic_load(&l->service->connection_total) >= (uint64_t)limit) {
+    if (has_too_many(l->service)) {
         refuse_early(fd, SL_ER_CON_COUNT, "Too many connections");
         return true;
     }
@@ -233,6 +259,21 @@ static bool is_refused_early(struct sl_listener *l, struct sl_worker *w, int fd,
         return true;
     }
     return false;
+}
+
+/* The socket becomes the client of a new session; on failure both are gone. */
+static int take_client(struct sl_session *s, int fd)
+{
+    s->live_conns = 1;
+    count_client(s);
+    sl_conn_init(&s->client, s->worker->loop, &client_conn_ops);
+    int rc = sl_conn_accept(&s->client, fd);
+    if (rc < 0) {
+        s->live_conns = 0;
+        s->step = SL_SESSION_CLOSING;
+        free_session(s);
+    }
+    return rc;
 }
 
 void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
@@ -249,19 +290,45 @@ void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
     s->listener = l;
     s->peer = *peer;
     s->sql_mode_bits = l->settings.sql_mode == SL_CONF_SQL_MODE_ORACLE ? SL_SQL_ORACLE : 0;
-    s->live_conns = 1;
-    count_client(s);
-    sl_conn_init(&s->client, w->loop, &client_conn_ops);
-    if (sl_conn_accept(&s->client, fd) < 0) {
-        s->live_conns = 0;
-        s->step = SL_SESSION_CLOSING;
-        free_session(s);
+    if (take_client(s, fd) < 0) {
         return;
     }
     s->step = l->proxy_networks && sl_proxy_networks_match(l->proxy_networks, peer)
                   ? SL_SESSION_PROXY_HEADER
                   : SL_SESSION_GREETED;
     sl_session_login_start(s);
+}
+
+int sl_session_new_inner(struct sl_backend *outer, int fd)
+{
+    const struct sl_session *from = outer->session;
+    struct sl_service *service = outer->server->service;
+    if (has_too_many(service)) {
+        close(fd);
+        return SL_ELIMIT;
+    }
+    struct sl_session *s = new_session(service, from->worker);
+    if (!s) {
+        close(fd);
+        return SL_ENOMEM;
+    }
+    s->listener = service->inner_listener;
+    s->origin_id = from->origin_id;
+    s->sql_mode_bits = from->sql_mode_bits & SL_SQL_ORACLE;
+    bool has_credentials = act_for(s, from);
+    int rc = take_client(s, fd);
+    if (rc < 0) {
+        return rc;
+    }
+    s->outer = outer;
+    outer->inner = s;
+    s->step = SL_SESSION_GREETED;
+    if (has_credentials) {
+        sl_session_login_start(s);
+    } else {
+        sl_session_close(s, "out of memory");
+    }
+    return SL_OK;
 }
 
 /* ---- answers of our own ---- */
@@ -363,8 +430,12 @@ void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, 
         s->recorder->has_failed = true;
     }
     /* An idle client gets none: it is not waiting for a packet and would take it for the next
-     * answer. */
-    if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) && !s->is_mid_packet) {
+     * answer. The outer session of an inner one loses a connection, and acts on that. */
+    if (s->outer) {
+        snprintf(s->outer->why, sizeof s->outer->why, "%.*s", (int)sizeof s->outer->why - 1, text);
+        s->outer->why_code = code;
+    } else if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) &&
+               !s->is_mid_packet) {
         if (s->held) {
             s->next_seq = 1;
         }
@@ -691,7 +762,7 @@ static void on_released(struct sl_conn *c)
 static bool is_client_idle_over(const struct sl_session *s, uint64_t now_ms)
 {
     int64_t limit = s->service->settings.wait_timeout;
-    return limit > 0 && !s->busy && !s->held && !s->is_raw &&
+    return limit > 0 && !sl_session_is_inner(s) && !s->busy && !s->held && !s->is_raw &&
            now_ms - s->active_ms > (uint64_t)limit;
 }
 
@@ -700,7 +771,8 @@ static bool is_client_stuck(struct sl_session *s, uint64_t now_ms)
 {
     int64_t limit = s->service->settings.net_write_timeout;
     size_t pending = sl_conn_pending(&s->client);
-    if (limit <= 0 || s->is_raw || pending == 0 || pending != s->stuck_bytes) {
+    if (limit <= 0 || sl_session_is_inner(s) || s->is_raw || pending == 0 ||
+        pending != s->stuck_bytes) {
         s->stuck_bytes = pending;
         s->stuck_since_ms = now_ms;
         return false;

@@ -85,6 +85,10 @@ struct sl_session {
     const struct sl_router_ops *ops; /* service->ops, or a ghost's own */
     void *router;                    /* the router's session */
     uint64_t id;
+    /* of the session of the client behind it all: its own, unless it is an inner session */
+    uint64_t origin_id;
+    /* an inner session: the backend that is its client, until either closes (core/target.h) */
+    struct sl_backend *outer;
     uint8_t step;
     bool busy; /* a command is in progress */
     /* the router could not route the command in the client's input */
@@ -197,6 +201,13 @@ struct sl_server_counters *sl_backend_counters(struct sl_backend *b);
 
 void sl_session_accept(struct sl_listener *l, struct sl_worker *w, int fd,
                        const struct sockaddr_storage *peer);
+/* Makes the inner session of a backend to a service (core/target.h) with `fd` as its client.
+ * SL_OK, SL_ENOMEM, SL_ESYS, SL_ELIMIT (max_connections); the descriptor is closed on failure. */
+int sl_session_new_inner(struct sl_backend *outer, int fd);
+static inline bool sl_session_is_inner(const struct sl_session *s)
+{
+    return s->origin_id != s->id;
+}
 /* session_login.c */
 size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t len);
 void sl_session_login_start(struct sl_session *s);

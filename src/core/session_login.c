@@ -79,8 +79,8 @@ static void send_packet(struct sl_session *s, struct sl_buf *out, int rc)
 static uint64_t common_capabilities(const struct sl_service *service)
 {
     uint64_t all = CAPABILITIES_ASSUMED;
-    for (unsigned i = 0; i < service->server_count; i++) {
-        uint64_t c = atomic_load_explicit(&service->servers[i]->capabilities, memory_order_relaxed);
+    for (unsigned i = 0; i < service->reached_count; i++) {
+        uint64_t c = atomic_load_explicit(&service->reached[i]->capabilities, memory_order_relaxed);
         all &= c ? c : ~0ull;
     }
     return all;
@@ -88,9 +88,9 @@ static uint64_t common_capabilities(const struct sl_service *service)
 
 static uint8_t greeting_collation(const struct sl_service *service)
 {
-    for (unsigned i = 0; i < service->server_count; i++) {
+    for (unsigned i = 0; i < service->reached_count; i++) {
         struct sl_server_info info;
-        sl_server_info_get(service->servers[i], &info);
+        sl_server_info_get(service->reached[i], &info);
         if (info.collation_id > 0) {
             return (uint8_t)info.collation_id;
         }
@@ -170,6 +170,10 @@ static bool set_credentials(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
     struct sl_credentials *c = &s->credentials;
+    if (sl_session_is_inner(s)) { /* it has those of the outer session */
+        s->client_user = sl_strndup((const char *)l->user.data, l->user.len);
+        return s->client_user && set_text(&s->db, l->database);
+    }
     if (c->mapped_password) {
         sl_wipe(c->mapped_password, strlen(c->mapped_password));
         sl_free(c->mapped_password);
@@ -215,9 +219,9 @@ static void close_backends(struct sl_session *s)
 static uint32_t max_allowed_packet(const struct sl_service *service)
 {
     int64_t least = 0;
-    for (unsigned i = 0; i < service->server_count; i++) {
+    for (unsigned i = 0; i < service->reached_count; i++) {
         struct sl_server_info info;
-        sl_server_info_get(service->servers[i], &info);
+        sl_server_info_get(service->reached[i], &info);
         if (info.max_allowed_packet > 0 && (least == 0 || info.max_allowed_packet < least)) {
             least = info.max_allowed_packet;
         }
@@ -528,7 +532,11 @@ static void response(struct sl_session *s, const uint8_t *payload, size_t len, u
     l->plugin = r.plugin;
     l->has_plugin_auth = r.capabilities & SL_CAP_PLUGIN_AUTH;
     s->step = SL_SESSION_LOGIN;
-    begin(s);
+    if (sl_session_is_inner(s)) {
+        accept_login(s); /* the outer session has proved who it is */
+    } else {
+        begin(s);
+    }
 }
 
 /* COM_CHANGE_USER: always a switch first, as the server does it, since the token was made for

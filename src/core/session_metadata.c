@@ -47,14 +47,14 @@ static bool find_server(const struct sl_service *service, struct sl_server_info 
 {
     struct sl_server *best = NULL;
     int best_grade = 0;
-    for (unsigned i = 0; i < service->server_count; i++) {
-        uint32_t st = sl_server_status(service->servers[i]);
+    for (unsigned i = 0; i < service->reached_count; i++) {
+        uint32_t st = sl_server_status(service->reached[i]);
         int grade = sl_status_is_master(st)  ? 3
                     : sl_status_is_slave(st) ? 2
                     : st & SL_SERVER_RUNNING ? 1
                                              : 0;
         if (grade > best_grade) {
-            best = service->servers[i];
+            best = service->reached[i];
             best_grade = grade;
         }
     }

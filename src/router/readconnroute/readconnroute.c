@@ -149,7 +149,7 @@ static void on_backend_lost(struct sl_session *s, struct sl_backend *b, const ch
 static void on_topology(struct sl_session *s)
 {
     struct sl_backend *b = s->backends[position_of(s)];
-    if (b && !(sl_server_status(b->server) & SL_SERVER_RUNNING)) {
+    if (b && !b->server->service && !(sl_server_status(b->server) & SL_SERVER_RUNNING)) {
         sl_backend_lost(b, "the server is down");
     }
 }
@@ -165,8 +165,16 @@ static void diagnostics(const struct sl_service *service, struct sl_diag *out)
     sl_diag_int(out, "queries", (int64_t)SL_SERVICE_SUM(service, queries));
 }
 
+static bool is_choice(const struct sl_service *service, const struct sl_server *server,
+                      uint32_t status)
+{
+    const struct sl_readconn_settings *cfg = service->router_settings;
+    return has_wanted_role(cfg, status) && is_lag_ok(cfg, server, status);
+}
+
 static const struct sl_router_ops ops = {
     .instance_new = instance_new,
+    .is_choice = is_choice,
     .diagnostics = diagnostics,
     .session_open = session_open,
     .session_close = session_close,

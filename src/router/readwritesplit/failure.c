@@ -324,6 +324,9 @@ static bool is_leaving(const struct sl_server *server)
 static void look_at(struct rws *r, struct sl_backend *b)
 {
     uint32_t st = sl_server_status(b->server);
+    if (b->server->service) {
+        return; /* the inner session lives on, or ends: it is the one that sees the servers */
+    }
     if (!(st & SL_SERVER_RUNNING)) {
         sl_backend_lost(b, "the server is down");
     } else if ((st & SL_SERVER_MAINT) || is_leaving(b->server)) {

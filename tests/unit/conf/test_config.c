@@ -135,7 +135,7 @@ static void test_everything_wrong(void **state)
         "unknown router 'nosuchrouter'; there are: readwritesplit, readconnroute, tcp",
         "'filters' names 'f2', but there is no such filter",
         "the parameter 'user' is missing",
-        "services as targets are not available",
+        "'targets' of 'v5' names the service itself",
         "unknown name 'salve', did you mean 'slave'?",
         "filter module 'qlafilter' is not available in this version",
         "'service' names 'v9', but there is no such service",
@@ -266,6 +266,82 @@ static void test_cross_checks(void **state)
     }
 }
 
+#define CHAINED(name, router, more) "[" name "]\ntype=service\nrouter=" router "\n" more "\n" LOGIN
+
+static void test_service_targets(void **state)
+{
+    struct scratch *s = *state;
+    scratch_write(s, "maxscale.cnf",
+                  SERVER MONITOR CHAINED("ro", "readconnroute", "targets=rw")
+                      CHAINED("rw", "readwritesplit", "targets=a,s1,b\nmax_sescmd_history=5")
+                          CHAINED("a", "readwritesplit", "cluster=m\nrank=secondary")
+                              CHAINED("b", "readconnroute",
+                                      "servers=s1") "[l]\ntype=listener\nservice=ro\nport=4006\n");
+    assert_int_equal(scratch_load(s), 0);
+    assert_int_equal(s->report.count, 0); /* nobody misses a listener in front of a target */
+    const struct sl_conf_service *rw = sl_config_find_service(s->config, "rw");
+    assert_int_equal(rw->target_count, 3);
+    assert_string_equal(rw->targets[0]->name, "a");
+    assert_string_equal(rw->targets[1]->name, "s1");
+    assert_ptr_equal(sl_conf_target_service(rw->targets[2]),
+                     sl_config_find_service(s->config, "b"));
+    assert_null(sl_conf_target_service(rw->targets[1]));
+    assert_int_equal(rw->server_count, 1);
+    assert_true(rw->is_target);
+    assert_int_equal(rw->chain_length, 2);
+    assert_int_equal(sl_config_find_service(s->config, "ro")->chain_length, 3);
+    assert_false(sl_config_find_service(s->config, "ro")->is_target);
+    const struct sl_conf_service *a = sl_config_find_service(s->config, "a");
+    assert_int_equal(a->target_count, 1);
+    assert_int_equal(a->settings.rank, SL_RANK_SECONDARY);
+}
+
+static void test_service_targets_refused(void **state)
+{
+    struct scratch *s = *state;
+    static const struct {
+        const char *text, *note;
+    } rows[] = {
+        {CHAINED("a", "readwritesplit", "targets=a"), "'targets' of 'a' names the service itself"},
+        {CHAINED("a", "readwritesplit", "targets=b") CHAINED("b", "readconnroute", "targets=c")
+             CHAINED("c", "readwritesplit", "targets=s1,b"),
+         "services are targets of each other: 'b' -> 'c' -> 'b'"},
+        {CHAINED("a", "readwritesplit", "targets=writr")
+             CHAINED("writer", "readwritesplit", "servers=s1"),
+         "'targets' names 'writr', but there is no such server or service, did you mean 'writer'?"},
+        {CHAINED("a", "readwritesplit", "targets=m"),
+         "which is a monitor, not a server or service"},
+        {CHAINED("a", "readwritesplit", "targets=b,b") CHAINED("b", "readwritesplit", "servers=s1"),
+         "'targets' names 'b' twice"},
+        {CHAINED("a", "readwritesplit", "servers=b") CHAINED("b", "readwritesplit", "servers=s1"),
+         "'servers' names 'b', which is a service, not a server"},
+        {CHAINED("a", "readwritesplit", "targets=b") "[b]\ntype=service\nrouter=tcp\nservers=s1\n",
+         "a service with router 'tcp' cannot be a target"},
+        {"[b]\ntype=service\nrouter=tcp\ntargets=a\n" CHAINED("a", "readwritesplit", "servers=s1"),
+         "router 'tcp' takes servers only"},
+        {CHAINED("a", "readwritesplit", "targets=b\ncausal_reads=local")
+             CHAINED("b", "readwritesplit", "servers=s1"),
+         "'causal_reads' cannot be kept through the target 'b'"},
+        {CHAINED("a", "readconnroute", "targets=b") CHAINED("b", "readconnroute", "targets=c")
+             CHAINED("c", "readconnroute", "targets=d") CHAINED("d", "readconnroute", "targets=e")
+                 CHAINED("e", "readconnroute", "targets=f") CHAINED(
+                     "f", "readconnroute", "targets=g") CHAINED("g", "readconnroute", "targets=h")
+                     CHAINED("h", "readconnroute", "targets=i")
+                         CHAINED("i", "readconnroute", "servers=s1"),
+         "at most 8 services may stand behind each other"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[2048];
+        snprintf(text, sizeof(text), "%s%s", SERVER MONITOR, rows[i].text);
+        scratch_write(s, "maxscale.cnf", text);
+        assert_int_equal(scratch_load(s), SL_EINVAL);
+        if (!report_has(&s->report, true, 0, rows[i].note) || s->report.error_count != 1) {
+            report_print(&s->report);
+            fail_msg("row %zu: %s", i, rows[i].note);
+        }
+    }
+}
+
 static void test_throttling(void **state)
 {
     (void)state;
@@ -357,10 +433,19 @@ static int close_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_galera),           TEST(test_missing_modules),     TEST(test_tcp),
-        TEST(test_everything_wrong), TEST(test_note_text),           TEST(test_cluster_and_aliases),
-        TEST(test_old_module_name),  TEST(test_cross_checks),        TEST(test_throttling),
-        TEST(test_directories),      TEST(test_encrypted_passwords),
+        TEST(test_galera),
+        TEST(test_missing_modules),
+        TEST(test_tcp),
+        TEST(test_everything_wrong),
+        TEST(test_note_text),
+        TEST(test_cluster_and_aliases),
+        TEST(test_old_module_name),
+        TEST(test_cross_checks),
+        TEST(test_throttling),
+        TEST(test_service_targets),
+        TEST(test_service_targets_refused),
+        TEST(test_directories),
+        TEST(test_encrypted_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

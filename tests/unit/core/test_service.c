@@ -131,7 +131,7 @@ static void test_version_text(void **state)
     for (size_t i = 0; i < SL_ARRAY_LEN(version_rows); i++) {
         const struct version_row *row = &version_rows[i];
         struct sl_server *servers[2];
-        struct sl_service service = {.servers = servers, .server_count = 2};
+        struct sl_service service = {.reached = servers, .reached_count = 2};
         struct sl_server_settings settings = {.address = (char[]){"127.0.0.1"}, .port = 3306};
         service.settings.version_string = (char *)row->own;
         for (unsigned k = 0; k < 2; k++) {

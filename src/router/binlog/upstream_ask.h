@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a replica asks its primary before the dump: the questions in order, and the checks of the
+ * replies (replication-protocol.md 1.2; sql/slave.cc get_master_version_and_clock). Sans-I/O:
+ * payloads in, packets out. One thread.
+ *
+ * The link is in EOF mode without session tracking (upstream_login.c asks for neither).
+ */
+#ifndef SL_ROUTER_BINLOG_UPSTREAM_ASK_H
+#define SL_ROUTER_BINLOG_UPSTREAM_ASK_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+#include "router/binlog/upstream_fault.h"
+
+#define SL_ASK_VALUE_MAX 64 /* bytes of an answer that are looked at */
+
+struct sl_ask {
+    /* to be set before the start */
+    const char *position; /* borrowed: "D-S-N,..." */
+    uint64_t heartbeat_ns;
+    uint32_t server_id; /* ours */
+    const char *report_host;
+    uint16_t report_port;
+    bool wants_semi_sync;
+    /* learnt */
+    int64_t primary_time_s; /* UNIX_TIMESTAMP() there; 0: not told */
+    uint32_t primary_server_id;
+    bool has_checksum_question; /* the primary knows checksums */
+    bool is_crc32;
+    bool has_semi_sync; /* the plugin is there, and we said that we acknowledge */
+    /* progress */
+    unsigned step;
+    uint8_t phase;
+    uint8_t columns;
+    uint8_t columns_left;
+    bool has_row;
+    char value[SL_ASK_VALUE_MAX + 1];
+};
+
+/* Appends the packet of the next question. *ret_is_dump: it was the dump request, all is asked. 0 or
+ * SL_ENOMEM. */
+int sl_ask_next(struct sl_ask *a, struct sl_buf *out, bool *ret_is_dump);
+/* One packet of the reply. SL_EAGAIN: more are to come; 0: the answer is complete and good, ask the
+ * next; else *fault tells. */
+int sl_ask_packet(struct sl_ask *a, const uint8_t *payload, size_t len, struct sl_fault *fault);
+
+#endif

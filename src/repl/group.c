@@ -171,3 +171,15 @@ int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool h
     }
     return rc;
 }
+
+enum sl_group_step sl_group_feed_long(struct sl_group *g, const struct sl_event_header *h)
+{
+    enum role role = role_of(h);
+    if (role == ROLE_NONE) {
+        return SL_GROUP_OUTSIDE;
+    }
+    if (!g->is_open) {
+        return step_outside(h);
+    }
+    return add(g, role != ROLE_PREFIX && (g->gtid.flags2 & SL_GTID_STANDALONE) != 0);
+}

@@ -32,5 +32,8 @@ void sl_group_reset(struct sl_group *g);
  * Nothing has changed then. */
 int sl_group_feed(struct sl_group *g, const uint8_t *event, uint32_t len, bool has_crc,
                   enum sl_group_step *ret);
+/* One event too long to be held, by its header. What ends a transaction is short, so that its body
+ * does not matter. */
+enum sl_group_step sl_group_feed_long(struct sl_group *g, const struct sl_event_header *h);
 
 #endif

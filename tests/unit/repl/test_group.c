@@ -199,6 +199,26 @@ static void test_no_event(void **state)
     assert_memory_equal(&group, &before, sizeof group);
 }
 
+static enum sl_group_step feed_long(uint8_t type)
+{
+    struct sl_event_header h = {.type = type, .length = 20000000};
+    return sl_group_feed_long(&group, &h);
+}
+
+static void test_long_events(void **state)
+{
+    feed_gtid(1, SL_GTID_TRANSACTIONAL);
+    assert_int_equal(feed_long(SL_EVENT_WRITE_ROWS), SL_GROUP_INSIDE);
+    assert_int_equal(feed_long(SL_EVENT_QUERY), SL_GROUP_INSIDE); /* too long for a COMMIT */
+    assert_int_equal(feed_type(SL_EVENT_XID), SL_GROUP_END);
+    assert_int_equal(feed_long(SL_EVENT_WRITE_ROWS), SL_GROUP_BROKEN);
+    feed_gtid(2, SL_GTID_STANDALONE);
+    assert_int_equal(feed_long(SL_EVENT_USER_VAR), SL_GROUP_INSIDE);
+    assert_int_equal(feed_long(SL_EVENT_GTID_LIST), SL_GROUP_OUTSIDE);
+    assert_int_equal(feed_long(SL_EVENT_QUERY), SL_GROUP_END);
+    assert_false(group.is_open);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup(test_events_of_no_group, reset),
         cmocka_unit_test_setup(test_broken, reset),
         cmocka_unit_test_setup(test_no_event, reset),
+        cmocka_unit_test_setup(test_long_events, reset),
     };
     return cmocka_run_group_tests_name("repl_group", tests, NULL, NULL);
 }

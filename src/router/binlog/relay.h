@@ -34,6 +34,7 @@ struct sl_relay_worker {
     struct sl_dump_frame *frame;  /* a block as packets, likewise */
     struct sl_list dumps;         /* of struct sl_dump.node: all */
     struct sl_list ready;         /* of struct sl_dump.ready_node: may read on */
+    struct sl_list over;          /* ... that have ended and are freed soon */
     struct sl_task pump;          /* lets those on `ready` go on after the flush */
     struct sl_message grown;      /* the store has more: dumps that wait go on */
     _Atomic bool grown_pending;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a dump starts, and what goes out before the first event:
+ *
+ *      fake ROTATE, FORMAT_DESCRIPTION, GTID_LIST (unless it starts in the middle by position)
+ *
+ * A replica whose position the log does not have yet waits: the relay itself may be a moment behind
+ * the primary that the replica came from. One that has diverged, or whose files are purged, hears so
+ * at once. Texts are those of a primary, because replicas and managers read them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/service.h"
+#include "proto/constants.h"
+#include "router/binlog/dump.h"
+
+/* ---- waiting ---- */
+
+static bool may_wait(const struct sl_dump *d)
+{
+    return !d->is_non_block && sl_loop_now_ms(d->worker->worker->loop) < d->waits_until_ms;
+}
+
+static void no_file_yet(struct sl_dump *d)
+{
+    if (may_wait(d)) {
+        sl_dump_enter(d, SL_DUMP_WAITS);
+        return;
+    }
+    /* Not 1236: the replica comes again by itself. */
+    sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "The relay has no binlog files yet; try again later");
+}
+
+/* ---- by GTID ---- */
+
+static void fail_open(struct sl_dump *d, int rc, const struct sl_err *err)
+{
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    if (rc != SL_ENOENT) {
+        sl_dump_fail_store(d, rc, err);
+    } else if (!sl_store_tail(d->worker->relay->store, name, &offset)) {
+        no_file_yet(d);
+    } else {
+        sl_dump_fail(d, SL_ER_MASTER_FATAL,
+                     "Could not find GTID state requested by slave in any binlog files. Probably "
+                     "the slave state is too old and required binlog files have been purged.");
+    }
+}
+
+static int start_skipping(struct sl_dump *d, const struct sl_gtid_list *log)
+{
+    struct sl_gtid_skip_start from = {.position = &d->position,
+                                      .until = d->has_until ? &d->until : NULL,
+                                      .log = log,
+                                      .list = sl_store_reader_list(d->reader),
+                                      .start = sl_store_reader_start(d->reader),
+                                      .is_strict = d->rs->strict};
+    d->is_skipping = true;
+    int rc = sl_gtid_skip_init(&d->skip, &from);
+    return rc == SL_OK ? sl_gtid_list_copy(&d->sent, &d->position) : rc;
+}
+
+/* True: the reader is open. */
+static bool open_at_position(struct sl_dump *d)
+{
+    struct sl_store *store = d->worker->relay->store;
+    struct sl_gtid_list log = SL_GTID_LIST_INIT;
+    struct sl_gtid missing;
+    struct sl_err err = SL_ERR_INIT;
+    int rc = sl_store_state(store, &log);
+    if (rc != SL_OK) {
+        sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "Out of memory");
+        return false;
+    }
+    enum sl_gtid_verdict verdict =
+        sl_gtid_state_judge(&log, &d->position, d->rs->ignore_duplicates, &missing);
+    if (verdict == SL_GTID_AHEAD && may_wait(d)) {
+        sl_dump_enter(d, SL_DUMP_WAITS);
+    } else if (verdict != SL_GTID_SERVED) {
+        sl_dump_fail_position(d, verdict, missing);
+    } else if ((rc = sl_store_reader_open(store, &d->position, &d->reader, &err)) != SL_OK) {
+        fail_open(d, rc, &err);
+    } else if (start_skipping(d, &log) != SL_OK) {
+        sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "Out of memory");
+    }
+    sl_gtid_list_free(&log);
+    return d->step != SL_DUMP_OVER && d->reader != NULL;
+}
+
+/* ---- by file and position ---- */
+
+static bool open_at_place(struct sl_dump *d)
+{
+    struct sl_store *store = d->worker->relay->store;
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    struct sl_err err = SL_ERR_INIT;
+    if (!sl_store_tail(store, name, &offset)) {
+        no_file_yet(d);
+        return false;
+    }
+    int rc = sl_store_reader_open_at(store, d->file, d->offset, &d->reader, &err);
+    if (rc == SL_OK) {
+        rc = sl_gtid_state_position(sl_store_reader_list(d->reader), &d->sent);
+    }
+    if (rc == SL_ENOENT) {
+        sl_dump_fail(d, SL_ER_MASTER_FATAL,
+                     "Could not find first log file name in binary log index file");
+    } else if (rc == SL_EINVAL) {
+        sl_dump_fail_at(d, SL_ER_MASTER_FATAL,
+                        "Client requested master to start replication from impossible position");
+    } else if (rc != SL_OK) {
+        sl_dump_fail_store(d, rc, &err);
+    }
+    return rc == SL_OK;
+}
+
+/* ---- the first events ---- */
+
+/* What the reader leaves out when it starts in the middle of the file. */
+static int put_list_event(struct sl_dump *d)
+{
+    struct sl_slice list = sl_store_reader_list_event(d->reader);
+    bool is_behind = d->is_by_gtid && sl_store_reader_start(d->reader)->count > 0;
+    return is_behind ? sl_dump_put(d, list.data, (uint32_t)list.len, false) : SL_OK;
+}
+
+static void send_first(struct sl_dump *d)
+{
+    bool is_inside = !d->is_by_gtid && d->offset > SL_BINLOG_MAGIC_LEN;
+    bool has_skipped = d->is_skipping && d->skip.has_skipped;
+    int rc = sl_dump_put_fake_rotate(d, d->file, d->offset, d->rs->checksum_is_crc32);
+    if (rc == SL_OK && sl_store_reader_has_crc(d->reader) && !d->rs->has_checksum) {
+        sl_dump_fail_at(d, SL_ER_MASTER_FATAL,
+                        "Slave can not handle replication events with the checksum that master is "
+                        "configured to log");
+        return;
+    }
+    if (rc == SL_OK) {
+        rc = sl_dump_put_description(d, is_inside, has_skipped);
+    }
+    if (rc == SL_OK) {
+        rc = put_list_event(d);
+    }
+    if (rc != SL_OK) {
+        struct sl_err err;
+        sl_err_set(&err, rc, "the beginning of '%s' cannot be sent: %s", d->file, sl_rc_text(rc));
+        sl_dump_fail_store(d, rc, &err);
+        return;
+    }
+    uint32_t log_pos = (uint32_t)sl_store_reader_offset(d->reader);
+    if (d->is_skipping && !sl_dump_settle_skip(d, sl_gtid_skip_due(&d->skip), log_pos)) {
+        return;
+    }
+    sl_dump_flush(d);
+    sl_dump_enter(d, SL_DUMP_READS);
+}
+
+void sl_dump_begin(struct sl_dump *d)
+{
+    bool is_open = d->is_by_gtid ? open_at_position(d) : open_at_place(d);
+    if (!is_open) {
+        return;
+    }
+    snprintf(d->file, sizeof d->file, "%s", sl_store_reader_file(d->reader));
+    d->offset = d->is_by_gtid ? SL_BINLOG_MAGIC_LEN : d->offset;
+    sl_replica_note(d->replica, d->file, d->offset, &d->sent, false);
+    if (d->heartbeat_ms > 0) {
+        sl_timer_start(d->worker->worker->loop, &d->timer, d->heartbeat_ms);
+    }
+    send_first(d);
+}

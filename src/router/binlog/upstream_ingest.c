@@ -320,6 +320,9 @@ static int take_group_event(struct sl_ingest *in, uint8_t *event, uint32_t len,
     }
     in->groups += is_stored;
     in->is_dropping = false;
+    if (sl_gtid_state_has(&in->state, in->group.gtid.gtid)) {
+        return SL_OK; /* a second time: the state does not go back */
+    }
     rc = sl_gtid_state_add(&in->state, in->group.gtid.gtid);
     return rc < 0 ? sl_err_set(err, rc, "out of memory") : SL_OK;
 }

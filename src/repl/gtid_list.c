@@ -354,11 +354,13 @@ int sl_gtid_state_position(const struct sl_gtid_list *state, struct sl_gtid_list
 }
 
 /* sql/sql_repl.cc, check_slave_start_position(), without its cases of a server that has applied
- * what it has not logged: a relay logs everything. */
+ * what it has not logged: a relay logs everything. And it may wait for a replica that is ahead, so
+ * that a domain that has diverged must not hide behind another that is ahead. */
 enum sl_gtid_verdict sl_gtid_state_judge(const struct sl_gtid_list *state,
                                          const struct sl_gtid_list *position,
                                          bool ignore_duplicates, struct sl_gtid *ret_gtid)
 {
+    enum sl_gtid_verdict verdict = SL_GTID_SERVED;
     for (uint32_t i = 0; i < position->count; i++) {
         struct sl_gtid wanted = position->gtid[i];
         const struct sl_gtid *last = sl_gtid_state_last(state, wanted.domain);
@@ -366,10 +368,16 @@ enum sl_gtid_verdict sl_gtid_state_judge(const struct sl_gtid_list *state,
         if (!last || sl_gtid_state_has(state, wanted) || (is_beyond && ignore_duplicates)) {
             continue;
         }
-        *ret_gtid = wanted;
-        return is_beyond ? SL_GTID_AHEAD : SL_GTID_DIVERGED;
+        if (!is_beyond) {
+            *ret_gtid = wanted;
+            return SL_GTID_DIVERGED;
+        }
+        if (verdict == SL_GTID_SERVED) {
+            *ret_gtid = wanted;
+            verdict = SL_GTID_AHEAD;
+        }
     }
-    return SL_GTID_SERVED;
+    return verdict;
 }
 
 /* contains_all_slave_gtid() there. */

@@ -63,7 +63,7 @@ const struct sl_gtid *sl_gtid_state_last(const struct sl_gtid_list *state, uint3
 int sl_gtid_state_position(const struct sl_gtid_list *state, struct sl_gtid_list *ret);
 
 /* May a replica at `position` be served by a binlog with `state`? (The rules of a server.)
- * AHEAD and DIVERGED: *ret_gtid is the GTID that is not there. */
+ * AHEAD and DIVERGED: *ret_gtid is the GTID that is not there; DIVERGED goes before AHEAD. */
 enum sl_gtid_verdict {
     SL_GTID_SERVED,
     SL_GTID_AHEAD,   /* beyond the last one of its domain */

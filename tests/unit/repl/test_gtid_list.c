@@ -227,6 +227,8 @@ static void test_judge(void **state)
         /* Numbers went down: the last one written is what counts. */
         {"7-1-1000,7-2-5", "7-3-6", false, SL_GTID_AHEAD, "7-3-6"},
         {"3-1-1,7-1-7", "3-1-1,7-2-1", false, SL_GTID_DIVERGED, "7-2-1"},
+        {"3-1-1,5-1-1,7-1-7", "3-1-2,5-1-2,7-2-1", false, SL_GTID_DIVERGED, "7-2-1"},
+        {"3-1-1,5-1-1,7-1-7", "3-1-1,5-1-2,7-1-8", false, SL_GTID_AHEAD, "5-1-2"},
     };
     for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
         struct sl_gtid_list known = state_of(cases[i].state);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is in the directories becomes the catalogue.
+ *
+ * The directory decides, not binlog.index: files may be deleted (oldest first) or compressed by
+ * hand while the store is closed. The catalogue is the newest run of files without a gap: a replica
+ * must not be led across a file that is missing or cannot be read, so what lies before such a file
+ * stays on disk but is not served, and the log says so. Control thread.
+ */
+#include "router/binlog/store_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct found {
+    uint64_t number;
+    bool is_plain, is_compressed;
+};
+
+struct finds {
+    struct found *file;
+    unsigned count, capacity;
+};
+
+/* ---- names ---- */
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t len = strlen(name), end_len = strlen(end);
+    return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* Splits "pbin.000012[.zst]"; false: another kind of name. */
+static bool split(const char *name, char base[SL_BINLOG_FILE_NAME_MAX + 1], uint64_t *ret_number,
+                  bool *ret_is_compressed)
+{
+    int n = snprintf(base, SL_BINLOG_FILE_NAME_MAX + 1, "%s", name);
+    if (n < 0 || n > SL_BINLOG_FILE_NAME_MAX) {
+        return false;
+    }
+    *ret_is_compressed = ends_with(base, ".zst");
+    if (*ret_is_compressed) {
+        base[n - 4] = '\0';
+    }
+    char *dot = strrchr(base, '.');
+    if (dot == NULL || dot == base) {
+        return false;
+    }
+    char plain[SL_BINLOG_FILE_NAME_MAX + 1];
+    snprintf(plain, sizeof(plain), "%s", base);
+    *dot = '\0';
+    return sl_store_number_of(base, plain, ret_number);
+}
+
+/* The first bytes of a binlog or of a zstd file. */
+static bool has_magic(const char *dir, const char *name, bool is_compressed)
+{
+    static const uint8_t magic[2][4] = {{0xfe, 'b', 'i', 'n'}, {0x28, 0xb5, 0x2f, 0xfd}};
+    char path[PATH_MAX];
+    uint8_t bytes[4];
+    int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
+    if (f == NULL) {
+        return false;
+    }
+    bool is_one = fread(bytes, 1, 4, f) == 4 && memcmp(bytes, magic[is_compressed], 4) == 0;
+    fclose(f);
+    return is_one;
+}
+
+static int note(struct finds *all, uint64_t number, bool is_compressed)
+{
+    if (all->count == all->capacity) {
+        unsigned capacity = SL_MAX(2 * all->capacity, 256U);
+        void *grown = sl_realloc(all->file, capacity * sizeof(all->file[0]));
+        if (grown == NULL) {
+            return SL_ENOMEM;
+        }
+        all->file = grown;
+        all->capacity = capacity;
+    }
+    all->file[all->count++] = (struct found){number, !is_compressed, is_compressed};
+    return SL_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Sorts, and makes one of a plain file and its compressed copy. */
+static void order(struct finds *all)
+{
+    qsort(all->file, all->count, sizeof(all->file[0]), by_number);
+    unsigned kept = 0;
+    for (unsigned i = 0; i < all->count; i++) {
+        if (kept > 0 && all->file[kept - 1].number == all->file[i].number) {
+            all->file[kept - 1].is_plain |= all->file[i].is_plain;
+            all->file[kept - 1].is_compressed |= all->file[i].is_compressed;
+        } else {
+            all->file[kept++] = all->file[i];
+        }
+    }
+    all->count = kept;
+}
+
+/* ---- a directory ---- */
+
+/* A store has one base name: the first one found, or the one it has already. */
+static int take_name(struct sl_store *s, const char *dir, const char *name, struct finds *all,
+                     struct sl_err *err)
+{
+    char base[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t number;
+    bool is_compressed;
+    if (!split(name, base, &number, &is_compressed) || !has_magic(dir, name, is_compressed)) {
+        return SL_OK;
+    }
+    if (s->base[0] == '\0') {
+        memcpy(s->base, base, sizeof(s->base));
+    }
+    if (strcmp(s->base, base) != 0) {
+        return sl_err_set(err, SL_EINVAL,
+                          "the directory '%s' has files of two logs, '%.100s' and '%.100s': one "
+                          "must be moved away",
+                          dir, s->base, base);
+    }
+    int rc = note(all, number, is_compressed);
+    return rc < 0 ? sl_err_set(err, rc, "out of memory reading '%s'", dir) : SL_OK;
+}
+
+static int list(struct sl_store *s, const char *dir, struct finds *all, struct sl_err *err)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL) {
+        return sl_err_set(err, SL_ESYS, "cannot read the directory '%s': %s", dir, strerror(errno));
+    }
+    int rc = SL_OK;
+    for (struct dirent *e = readdir(d); e != NULL && rc == SL_OK; e = readdir(d)) {
+        rc = take_name(s, dir, e->d_name, all, err);
+    }
+    closedir(d);
+    order(all);
+    return rc;
+}
+
+/* What a crash in the middle of something has left, and files without magic that are ours. */
+static void tidy(const char *dir, bool removes_all)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL) {
+        return;
+    }
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        char path[PATH_MAX];
+        bool is_rest = ends_with(e->d_name, ".new") || ends_with(e->d_name, ".gtidx.tmp") ||
+                       strcmp(e->d_name, "binlog.index.tmp") == 0;
+        bool is_dot = e->d_name[0] == '.';
+        int n = snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        if (!is_dot && (removes_all || is_rest) && n > 0 && (size_t)n < sizeof(path)) {
+            sl_store_io->unlink(path);
+        }
+    }
+    closedir(d);
+}
+
+/* ---- entries ---- */
+
+static int measure(struct sl_store *s, struct sl_store_entry *e, const char *path,
+                   struct sl_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return sl_err_set(err, SL_ESYS, "cannot look at '%s': %s", path, strerror(errno));
+    }
+    uint64_t log_size = 0, size = (uint64_t)st.st_size;
+    e->disk_size = size;
+    e->changed_s = (int64_t)st.st_mtime;
+    e->finished_ms = -1;
+    char index[PATH_MAX];
+    int rc = sl_store_index_path(s, e, index, err);
+    if (rc < 0) {
+        return rc;
+    }
+    e->has_index = sl_store_index_check(index, &e->head, &log_size, &e->finished_ms) &&
+                   (e->is_compressed || log_size == size);
+    if (e->is_compressed) {
+        size = log_size;
+        rc = e->has_index ? SL_OK : sl_store_zstd_size(path, &size, err);
+    }
+    atomic_store(&e->size, size);
+    return rc;
+}
+
+static int load(struct sl_store *s, const struct found *f, bool is_archived,
+                struct sl_store_entry **ret, struct sl_err *err)
+{
+    char path[PATH_MAX];
+    struct sl_store_head head;
+    const char *dir = is_archived ? s->archivedir : s->datadir;
+    int rc = sl_store_path(s, dir, f->number, f->is_plain ? "" : ".zst", path, err);
+    if (rc == SL_OK) {
+        rc = sl_store_head_read(s, path, !f->is_plain, &head, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    struct sl_store_entry *e = sl_store_entry_new(f->number, &head);
+    if (e == NULL) {
+        sl_store_head_free(&head);
+        return sl_err_set(err, SL_ENOMEM, "out of memory reading '%s'", path);
+    }
+    e->is_compressed = !f->is_plain;
+    e->is_archived = is_archived;
+    atomic_store(&e->is_finished, true);
+    rc = measure(s, e, path, err);
+    if (rc < 0) {
+        sl_store_entry_unref(e);
+        return rc;
+    }
+    *ret = e;
+    return SL_OK;
+}
+
+/* The last file was being made when the power went: it holds nothing. */
+static int drop_torn(struct sl_store *s, const struct found *f, struct sl_err *err)
+{
+    char path[PATH_MAX];
+    int rc = sl_store_path(s, s->datadir, f->number, "", path, err);
+    if (rc == SL_OK) {
+        sl_log_warning("binlog file '%s' ends inside of its first events: deleted", path);
+        sl_store_io->unlink(path);
+        rc = sl_store_io_sync_dir(s->datadir) != 0 ? sl_store_fail(s, "cannot sync", path, err)
+                                                   : SL_OK;
+    }
+    return rc;
+}
+
+static void say_unserved(struct sl_store *s, uint64_t number, const char *why)
+{
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    sl_store_file_name(s, number, name);
+    sl_log_error("'%s/%s' and what is older is not served: %s", s->datadir, name, why);
+}
+
+/* Newest first, so that the catalogue can be cut at the first gap; turned around at the end. */
+static int load_all(struct sl_store *s, const struct finds *all, struct sl_err *err)
+{
+    for (unsigned i = all->count; i > 0; i--) {
+        const struct found *f = &all->file[i - 1];
+        struct sl_store_entry *e;
+        if (s->count > 0 && f->number + 1 != s->entries[s->count - 1]->number) {
+            say_unserved(s, f->number, "a file behind it is missing");
+            return SL_OK;
+        }
+        int rc = load(s, f, false, &e, err);
+        if (rc == SL_EAGAIN && s->count == 0 && f->is_plain) {
+            rc = drop_torn(s, f, err);
+            if (rc < 0) {
+                return rc;
+            }
+            continue;
+        }
+        if (rc == SL_EAGAIN || rc == SL_EPROTO) {
+            if (s->count == 0) {
+                return err->rc = SL_EPROTO;
+            }
+            say_unserved(s, f->number, err->text);
+            return SL_OK;
+        }
+        rc = rc == SL_OK ? sl_store_catalogue_add(s, e) : rc;
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return SL_OK;
+}
+
+static void turn_around(struct sl_store *s)
+{
+    for (unsigned i = 0; i < s->count / 2; i++) {
+        struct sl_store_entry *e = s->entries[i];
+        s->entries[i] = s->entries[s->count - 1 - i];
+        s->entries[s->count - 1 - i] = e;
+    }
+}
+
+int sl_store_scan(struct sl_store *s, struct sl_err *err)
+{
+    struct finds all = {0};
+    struct sl_err own = SL_ERR_INIT;
+    err = err != NULL ? err : &own;
+    char work[PATH_MAX];
+    snprintf(work, sizeof(work), "%s/compression", s->datadir);
+    tidy(s->datadir, false);
+    tidy(work, true);
+    int rc = list(s, s->datadir, &all, err);
+    s->next_number = all.count > 0 ? all.file[all.count - 1].number + 1 : 1;
+    if (rc == SL_OK) {
+        rc = load_all(s, &all, err);
+    }
+    turn_around(s);
+    sl_free(all.file);
+    return rc;
+}
+
+/* ---- the archive ---- */
+
+static int insert_first(struct sl_store *s, struct sl_store_entry *e)
+{
+    pthread_mutex_lock(&s->lock);
+    int rc = sl_store_catalogue_add(s, e);
+    if (rc == SL_OK) {
+        memmove(s->entries + 1, s->entries, (s->count - 1) * sizeof(s->entries[0]));
+        s->entries[0] = e;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static const struct found *find(const struct finds *all, uint64_t number)
+{
+    struct found key = {.number = number};
+    return all->count == 0 ? NULL : bsearch(&key, all->file, all->count, sizeof(key), by_number);
+}
+
+int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
+{
+    struct finds all = {0};
+    if (s->archivedir == NULL || s->count == 0) {
+        return SL_OK;
+    }
+    int rc = list(s, s->archivedir, &all, err);
+    const struct found *f = find(&all, s->entries[0]->number - 1);
+    while (rc == SL_OK && f != NULL) {
+        struct sl_store_entry *e;
+        rc = load(s, f, true, &e, err);
+        if (rc == SL_OK) {
+            rc = insert_first(s, e);
+        }
+        f = find(&all, s->entries[0]->number - 1);
+    }
+    sl_free(all.file);
+    return rc;
+}

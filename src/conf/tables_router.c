@@ -229,7 +229,7 @@ static const struct sl_setting binlog_rows[] = {
         "Make events durable before they are acknowledged and sent on."),
     ROW(max_binlog_size, SIZE, RT, "0",
         "Begin a new binlog when one got that long; 0: where the primary does."),
-    ROW(replica_retention, DURATION, 0, "24h",
+    ROW(replica_retention, DURATION, RT, "24h",
         "So long a replica that went away keeps what it still needs from being purged."),
     ROW(gtid_ahead_timeout, DURATION, RT, "10s",
         "So long a replica that is ahead of the log waits for it before it is told."),

@@ -9,7 +9,7 @@
 #include "router/routers.h"
 
 const struct sl_module *const sl_daemon_modules[] = {
-    &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_tcp,
+    &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_tcp, &sl_module_binlogrouter,
     &sl_module_galeramon,      &sl_module_hintfilter,    NULL,
 };
 

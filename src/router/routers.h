@@ -8,5 +8,6 @@
 extern const struct sl_module sl_module_readwritesplit;
 extern const struct sl_module sl_module_readconnroute;
 extern const struct sl_module sl_module_tcp;
+extern const struct sl_module sl_module_binlogrouter;
 
 #endif

@@ -56,9 +56,12 @@ struct sl_relay {
     struct sl_replicas *replicas;
     struct sl_relay_worker *workers;
     unsigned worker_count;
-    pthread_mutex_t lock;               /* protects the next two; held for copies and posts only */
+    pthread_mutex_t lock; /* protects what follows up to the blank line; held for moments only */
     struct sl_binlog_settings in_force; /* `settings`, and what was changed while running */
     bool is_ending;                     /* the loops go: nothing is posted to workers any more */
+    int ask_threads;                    /* that work for statements (sql_ask.c) */
+    pthread_cond_t asks_done;
+
     /* settings in force that SQL or REST may change while running */
     _Atomic uint64_t ahead_timeout_ms;  /* how long a replica ahead of the log waits: then 1236 */
     _Atomic bool semi_sync_to_replicas; /* what rpl_semi_sync_master_enabled says */

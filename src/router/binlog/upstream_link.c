@@ -566,7 +566,7 @@ static void connect_to(struct sl_upstream *u, const struct sockaddr_storage *add
     struct sl_core *core = u->relay->service->core;
     bool has_local = core != NULL && core->local_address.ss_family == address->ss_family;
     sl_conn_init(&u->conn, u->loop, &conn_ops);
-    sl_login_start(&u->login, u->info.target.user,
+    sl_login_begin(&u->login, u->info.target.user,
                    u->info.target.password != NULL ? u->info.target.password : "", u->tls != NULL);
     int rc = sl_conn_connect(&u->conn, (const struct sockaddr *)address, len,
                              has_local ? (const struct sockaddr *)&core->local_address : NULL,

@@ -16,7 +16,7 @@ static int no_memory(struct sl_fault *fault)
     return SL_ENOMEM;
 }
 
-void sl_login_start(struct sl_login *l, const char *user, const char *password, bool wants_tls)
+void sl_login_begin(struct sl_login *l, const char *user, const char *password, bool wants_tls)
 {
     *l = (struct sl_login){.user = user, .password = password, .wants_tls = wants_tls};
 }

@@ -30,7 +30,7 @@ struct sl_login {
     uint8_t scramble[SL_SCRAMBLE_LEN];
 };
 
-void sl_login_start(struct sl_login *l, const char *user, const char *password, bool wants_tls);
+void sl_login_begin(struct sl_login *l, const char *user, const char *password, bool wants_tls);
 /* One packet of the server; what is to be sent is appended to `out`. 0, or a negative SL_E* with
  * *fault. */
 int sl_login_packet(struct sl_login *l, const uint8_t *payload, size_t len, uint8_t seq,

@@ -8,9 +8,8 @@
  *   own thread writes <datadir>/replicas, at most every SAVE_MS: a position that is old there keeps
  *              files too long, never too short
  *
- * One mutex, held for copies only. The file: a line per replica,
- *   <server_id> <port> <master_id> <last seen, s> <file> <offset> <position> <host>
- * with "-" for what is empty. What cannot be read there is left out with a warning.
+ * One mutex, held for copies only. A line of the file that cannot be read is left out with a
+ * warning (replicas_line.h).
  */
 #include "router/binlog/replicas.h"
 
@@ -26,6 +25,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "router/binlog/replicas_line.h"
 
 #define SAVE_MS 5000
 #define REMEMBERED_MAX 1024                 /* replicas that have gone; the oldest goes first */
@@ -341,31 +341,15 @@ void sl_replicas_tune(struct sl_replicas *r, uint64_t remember_ms)
 
 /* ---- the file ---- */
 
-static const char *or_dash(const char *text)
-{
-    return text[0] ? text : "-";
-}
-
 /* With the lock. 0 or SL_ENOMEM. */
 static int write_text(struct sl_replicas *r, struct sl_buf *out)
 {
-    int64_t now = sl_clock_wall_s();
     int rc = SL_OK;
     FOR_EACH(p, r)
     {
-        const struct sl_replica_info *i = &p->info;
-        if (rc < 0 || !p->is_lasting || !p->has_position) {
-            continue;
-        }
-        rc = sl_buf_printf(out, "%" PRIu32 " %u %" PRIu32 " %" PRId64 " %s %" PRIu64 " ",
-                           i->server_id, i->port, i->master_id,
-                           is_connected(p) ? now : i->last_seen_s, or_dash(i->file), i->offset);
-        if (rc == SL_OK) {
-            rc = p->position.count ? sl_gtid_list_text(&p->position, out)
-                                   : sl_buf_append_text(out, "-");
-        }
-        if (rc == SL_OK) {
-            rc = sl_buf_printf(out, " %s\n", or_dash(i->host));
+        if (rc == SL_OK && p->is_lasting && p->has_position) {
+            p->info.last_seen_s = is_connected(p) ? sl_clock_wall_s() : p->info.last_seen_s;
+            rc = sl_replica_line_put(out, &p->info, &p->position);
         }
     }
     return rc;
@@ -417,47 +401,20 @@ static void *saver(void *arg)
     return NULL;
 }
 
-/* True if the line is one of ours. */
-static bool load_line(struct sl_replicas *r, char *line)
+static int load_line(struct sl_replicas *r, char *line)
 {
-    enum {
-        ID,
-        PORT,
-        MASTER,
-        SEEN,
-        NAME,
-        OFFSET,
-        POSITION,
-        HOST,
-        WORDS
-    };
-    char *word[WORDS], *rest = NULL;
-    for (unsigned i = 0; i < WORDS; i++) {
-        word[i] = strtok_r(i ? NULL : line, " ", &rest);
-        if (!word[i]) {
-            return false;
-        }
-        word[i] = strcmp(word[i], "-") == 0 ? word[i] + 1 : word[i];
-    }
     struct sl_replica *p = sl_calloc(1, sizeof *p);
-    struct sl_err err = SL_ERR_INIT;
-    if (!p || sl_gtid_position_parse(sl_slice_text(word[POSITION]), &p->position, &err) != SL_OK) {
+    int rc = p ? sl_replica_line_parse(line, &p->info, &p->position) : SL_ENOMEM;
+    if (rc < 0) {
         sl_free(p);
-        return false;
+        return rc;
     }
     p->registry = r;
     p->is_lasting = p->has_position = true;
-    p->info.server_id = (uint32_t)strtoul(word[ID], NULL, 10);
-    p->info.port = (uint16_t)strtoul(word[PORT], NULL, 10);
-    p->info.master_id = (uint32_t)strtoul(word[MASTER], NULL, 10);
-    p->info.last_seen_s = strtoll(word[SEEN], NULL, 10);
-    p->info.offset = strtoull(word[OFFSET], NULL, 10);
-    copy_text(p->info.file, sizeof p->info.file, word[NAME]);
-    copy_text(p->info.host, sizeof p->info.host, word[HOST]);
     int64_t age_s = sl_clock_wall_s() - p->info.last_seen_s;
     p->gone_ms = (int64_t)sl_clock_mono_ms() - (age_s > 0 ? age_s : 0) * 1000;
     sl_list_append(&r->replicas, &p->node);
-    return true;
+    return SL_OK;
 }
 
 static int load(struct sl_replicas *r, struct sl_err *err)
@@ -472,7 +429,7 @@ static int load(struct sl_replicas *r, struct sl_err *err)
         return sl_err_wrap(err, "The positions of replicas cannot be read");
     }
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        if (!load_line(r, line)) {
+        if (load_line(r, line) < 0) {
             sl_log_warning("%s: a line that is none of a replica is left out", r->path);
         }
     }

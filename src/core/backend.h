@@ -64,8 +64,6 @@ struct sl_backend {
     struct sl_conn conn;
     struct sl_session *session;
     struct sl_server *server;
-    /* the server stands for a service: the session at the other end, until either closes */
-    struct sl_session *inner;
     /* of the server in the service's list, and in session->backends */
     unsigned position;
     uint8_t step;
@@ -91,6 +89,8 @@ struct sl_backend {
     /* the router's: what this server knows of each prepared statement slot */
     struct sl_backend_stmt *stmts;
     uint32_t stmt_capacity;
+    /* the server stands for a service: the session at the other end, until either closes */
+    struct sl_session *inner;
     uint32_t write_order; /* the router's: when it was last written to */
     char why[160];        /* last error text, for logs and the client's ERR */
     uint16_t why_code;    /* MariaDB code of a refusal, 0 = none */

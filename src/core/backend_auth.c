@@ -41,7 +41,9 @@ static void refused_by_server(struct sl_backend *b, const struct sl_packet_err *
                    (const char *)err->message.data);
     if (err->code == SL_ER_ACCESS_DENIED || err->code == SL_ER_DBACCESS_DENIED) {
         sl_count(&sl_backend_counters(b)->failed_auths, 1);
-        sl_account_manager_reload(s->service->accounts, false, NULL, NULL);
+        for (const struct sl_backend *at = b; at; at = at->session->outer) {
+            sl_account_manager_reload(at->session->service->accounts, false, NULL, NULL);
+        }
     } else if (err->code == SL_ER_HOST_IS_BLOCKED) {
         sl_log_error(
             "Server '%s' has blocked this host (1129): set to Maintenance. Run FLUSH HOSTS there, "

@@ -100,8 +100,6 @@ struct sl_server_info {
 
 struct sl_server {
     char *name;
-    /* NULL: a server. Else it stands for this service as a target of others (core/target.h) */
-    struct sl_service *service;
     struct sl_server_settings settings;
     unsigned index;             /* position in the configuration: ties */
     struct sl_tls_context *tls; /* NULL without TLS */
@@ -127,6 +125,8 @@ struct sl_server {
     char *source_file;
     /* those allowed, as libmariadb takes them; empty = all */
     char tls_versions[40];
+    /* NULL: a server. Else it stands for this service as a target of others (core/target.h) */
+    struct sl_service *service;
 };
 
 /* Takes a deep copy of the settings. The address is resolved by sl_server_resolve (blocking).

@@ -85,10 +85,6 @@ struct sl_session {
     const struct sl_router_ops *ops; /* service->ops, or a ghost's own */
     void *router;                    /* the router's session */
     uint64_t id;
-    /* of the session of the client behind it all: its own, unless it is an inner session */
-    uint64_t origin_id;
-    /* an inner session: the backend that is its client, until either closes (core/target.h) */
-    struct sl_backend *outer;
     uint8_t step;
     bool busy; /* a command is in progress */
     /* the router could not route the command in the client's input */
@@ -159,7 +155,11 @@ struct sl_session {
      * than SL_REPLY_COPY_MAX, when memory ran out, and with the end of the command */
     struct sl_buf *reply_copy;
     struct sl_hint hint; /* of the command in progress, from a filter; zero: none */
-    void **filters;      /* [service->filter_count]: each filter's own; NULL without filters */
+    /* id of the session of the client behind it all: its own, unless it is an inner session */
+    uint64_t origin_id;
+    /* an inner session: the backend that is its client, until either closes (core/target.h) */
+    struct sl_backend *outer;
+    void **filters; /* [service->filter_count]: each filter's own; NULL without filters */
     unsigned backend_count;
     struct sl_backend *backends[]; /* [service->server_count], NULL = not connected */
 };

@@ -101,7 +101,8 @@ struct view {
     bool is_galera;
     int64_t lag_s;
     int32_t recv_queue;
-    uint32_t hints; /* that all of them have */
+    uint64_t ping_us; /* the slowest */
+    uint32_t hints;   /* that all of them have */
 };
 
 static void look_at(struct view *v, const struct sl_service *s, const struct sl_server *server,
@@ -118,6 +119,7 @@ static void look_at(struct view *v, const struct sl_service *s, const struct sl_
     if (!(is_master || is_replica) || (s->ops->is_choice && !s->ops->is_choice(s, server, st))) {
         return;
     }
+    v->ping_us = SL_MAX(v->ping_us, atomic_load_explicit(&server->ping_us, memory_order_relaxed));
     v->choices++;
     v->choice_masters += is_master;
     if (is_replica) {
@@ -189,6 +191,7 @@ static bool refresh(struct sl_service *s)
     uint32_t now = word_of(s, &v, is_draining);
     atomic_store_explicit(&t->lag_s, v.lag_s, memory_order_relaxed);
     atomic_store_explicit(&t->is_galera, v.seen > 0 && v.is_galera, memory_order_relaxed);
+    atomic_store_explicit(&t->ping_us, v.ping_us, memory_order_relaxed);
     atomic_store_explicit(&t->recv_queue, v.recv_queue, memory_order_relaxed);
     atomic_store_explicit(&t->hints, v.seen > 0 ? v.hints : 0, memory_order_relaxed);
     uint32_t old = sl_server_status_change(t, now, DERIVED_BITS & ~now);

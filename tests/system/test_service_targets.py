@@ -32,7 +32,7 @@ class Chain:
         extra = section('Replicas', type='service', router='readconnroute', servers=servers,
                         router_options='slave', **LOGIN)
         extra += section('RW', type='service', router='readwritesplit', targets='Service,Replicas',
-                         **LOGIN, **WAITS, **(outer or {}))
+                         **dict(LOGIN, **dict(WAITS, **(outer or {}))))
         extra += section('RO', type='service', router='readconnroute', targets='RW', **LOGIN)
         extra += section('RO-Listener', type='listener', service='RO', address='127.0.0.1',
                          port=self.ro_port)
@@ -151,6 +151,49 @@ def test_wrong_password_and_strange_database_are_refused_outside(chain, cluster)
         assert e.value.errno == 1045
         c.change_user('app', 'app', 'test')
         assert c.value('SELECT a FROM t WHERE id=1') == '10'
+
+
+def test_a_dropped_account_is_refused(make_chain, cluster):
+    """The server refuses it, behind three levels: the outermost service reads the accounts again."""
+    at_once = {'delayed_retry': 'false'}
+    chain = make_chain(inner=at_once, outer=at_once)
+    node = cluster.node('71')
+    node.sql("CREATE USER newcomer IDENTIFIED BY 'secret'; GRANT ALL ON test.* TO newcomer")
+
+    def error():
+        try:
+            with chain.third_level(user='newcomer', password='secret') as c:
+                c.value('SELECT a FROM t WHERE id=1')
+        except wire.WireError as e:
+            return e.errno
+        except (wire.Lost, OSError):
+            return -1
+        return 0
+    try:
+        wait_until(lambda: error() == 0, 10, 'the new account works')
+    finally:
+        node.sql('DROP USER newcomer')
+    wait_until(lambda: error() == 1045 and not any(
+        u['user'] == 'newcomer' for u in chain.sealane.get('/services/RO')['attributes']['users']),
+        20, 'it is unknown at the door')
+
+
+def test_timeouts_of_inner_services_end_nobody(make_chain):
+    chain = make_chain(inner={'wait_timeout': '1s'})
+    with chain.conn() as c:
+        c.query('SET @x=5')
+        thread = c.value('SELECT CONNECTION_ID() FROM t WHERE id=1 FOR UPDATE')
+        wait_until(lambda: chain.sealane.sessions()[0]['attributes']['idle'] > 2.5, 10, 'idle')
+        assert c.value('SELECT CONNECTION_ID() FROM t WHERE id=1 FOR UPDATE') == thread
+
+
+def test_load_data_local(chain):
+    lines = b''.join(b'%d\t%d\n' % (i, i * 2) for i in range(1000, 51000))
+    with chain.third_level() as c:
+        c.local_files['x.tsv'] = [lines[i:i + 100_000] for i in range(0, len(lines), 100_000)]
+        r = c.query("LOAD DATA LOCAL INFILE 'x.tsv' INTO TABLE t (id, a)")[0]
+        assert r.affected == 50000
+        assert c.value('SELECT COUNT(*) FROM t WHERE id >= 1000 FOR UPDATE') == '50000'
 
 
 def test_what_the_tools_show(chain):

@@ -149,21 +149,35 @@ static int load_server(struct sl_account_manager *m, struct sl_server *s,
     return 0;
 }
 
+#define RANK_UNKNOWN 3
+
 /* Master first, then Slave, then what else runs. */
 static unsigned preference(uint32_t status)
 {
     return sl_status_is_master(status) ? 0 : sl_status_is_slave(status) ? 1 : 2;
 }
 
+/* A server that no monitor watches may well run: it is tried, last. */
+static bool is_rank(struct sl_server *s, unsigned rank)
+{
+    uint32_t status = sl_server_status(s);
+    if (sl_status_is_usable(status)) {
+        return preference(status) == rank;
+    }
+    struct sl_server_info info;
+    sl_server_info_get(s, &info);
+    return rank == RANK_UNKNOWN && !info.is_monitored &&
+           (status & (SL_SERVER_MAINT | SL_SERVER_NEED_DNS)) == 0;
+}
+
 static int load_first_server(struct sl_account_manager *m, struct sl_accounts_builder **ret,
                              const char **ret_source, struct sl_err *err)
 {
     int rc = sl_err_set(err, SL_ENOENT, "no server can be used yet");
-    for (unsigned rank = 0; rank <= 2; rank++) {
+    for (unsigned rank = 0; rank <= RANK_UNKNOWN; rank++) {
         for (unsigned i = 0; i < m->config.server_count; i++) {
             struct sl_server *s = m->config.servers[i];
-            uint32_t status = sl_server_status(s);
-            if (!sl_status_is_usable(status) || preference(status) != rank) {
+            if (!is_rank(s, rank)) {
                 continue;
             }
             *ret_source = s->name;

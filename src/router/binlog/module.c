@@ -162,6 +162,7 @@ static int session_open(struct sl_session *s, struct sl_err *err)
         return sl_err_set(err, SL_ENOMEM, "out of memory");
     }
     rs->session = s;
+    sl_relay_script_init(rs);
     s->router = rs;
     return SL_OK;
 }
@@ -185,6 +186,7 @@ static void session_close(struct sl_session *s)
     sl_dump_end(rs);
     sl_relay_wait_end(rs);
     sl_relay_events_end(rs);
+    sl_relay_script_end(rs);
     forget(rs);
     sl_buf_free(&rs->warnings);
     sl_free(rs);

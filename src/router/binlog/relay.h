@@ -161,6 +161,11 @@ struct sl_relay_session {
     struct sl_relay_wait *wait;     /* a MASTER_GTID_WAIT */
     struct sl_relay_events *events; /* a SHOW BINLOG EVENTS */
     struct sl_buf warnings;         /* of struct sl_relay_warning: what SHOW WARNINGS shows */
+    /* several statements in one query (sql.c): those behind the one that runs */
+    uint8_t *script;
+    size_t script_len, script_at;
+    bool has_more;
+    struct sl_task more; /* runs the next one */
 };
 
 /* COM_REGISTER_SLAVE and COM_BINLOG_DUMP (payload behind the command byte) of a client that has the

@@ -69,7 +69,76 @@ static void run(struct sl_relay_session *rs, const struct sl_relay_statement *st
     }
 }
 
-void sl_relay_query(struct sl_relay_session *rs, const uint8_t *sql, size_t len)
+/* ---- one statement after the other ---- */
+
+static void run_text(struct sl_relay_session *rs, const uint8_t *sql, size_t len);
+
+static void run_next(struct sl_task *task, struct sl_loop *loop)
+{
+    struct sl_relay_session *rs = SL_CONTAINER_OF(task, struct sl_relay_session, more);
+    if (rs->session->step != SL_SESSION_CLOSING) {
+        run_text(rs, rs->script + rs->script_at, rs->script_len - rs->script_at);
+    }
+}
+
+void sl_relay_script_init(struct sl_relay_session *rs)
+{
+    sl_list_init(&rs->more.node);
+    rs->more.run = run_next;
+}
+
+void sl_relay_script_end(struct sl_relay_session *rs)
+{
+    sl_task_cancel(&rs->more);
+    sl_free(rs->script);
+    rs->script = NULL;
+    rs->script_len = rs->script_at = 0;
+    rs->has_more = false;
+}
+
+uint16_t sl_relay_status(const struct sl_relay_session *rs)
+{
+    return SL_STATUS_AUTOCOMMIT | (rs->has_more ? SL_STATUS_MORE_RESULTS : 0);
+}
+
+void sl_relay_answered(struct sl_relay_session *rs, const struct sl_buf *packets, uint8_t next_seq)
+{
+    struct sl_session *s = rs->session;
+    if (!rs->has_more) {
+        sl_session_answer_packets(s, sl_buf_slice(packets).data, sl_buf_len(packets));
+    } else if (sl_conn_write(&s->client, sl_buf_slice(packets).data, sl_buf_len(packets)) < 0) {
+        sl_session_close(s, "out of memory");
+    } else {
+        s->next_seq = next_seq;
+        sl_session_begin(s);
+        sl_loop_defer(s->worker->loop, &rs->more);
+    }
+}
+
+/* What is behind the statement is kept, because the query's bytes go when it is answered. */
+static int keep_rest(struct sl_relay_session *rs, struct sl_slice rest)
+{
+    rs->has_more = rest.len > 0;
+    if (rest.len == 0) {
+        return SL_OK;
+    }
+    if (!rs->session->multi_statements) {
+        return SL_EPROTO;
+    }
+    if (rs->script) {
+        rs->script_at = rs->script_len - rest.len;
+        return SL_OK;
+    }
+    rs->script = sl_malloc(rest.len);
+    if (!rs->script) {
+        return SL_ENOMEM;
+    }
+    memcpy(rs->script, rest.data, rest.len);
+    rs->script_len = rest.len;
+    return SL_OK;
+}
+
+static void run_text(struct sl_relay_session *rs, const uint8_t *sql, size_t len)
 {
     struct sl_relay_statement *st = sl_malloc(sizeof *st); /* 30 kB: too much for a stack */
     if (!st) {
@@ -77,6 +146,10 @@ void sl_relay_query(struct sl_relay_session *rs, const uint8_t *sql, size_t len)
         return;
     }
     int rc = sl_relay_statement_parse(sql, len, st);
+    if (rc == SL_OK) {
+        rc = keep_rest(rs, st->rest);
+        st->near = st->rest;
+    }
     if (rc == SL_OK) {
         run(rs, st);
     } else if (rc == SL_EPROTO) {
@@ -88,4 +161,10 @@ void sl_relay_query(struct sl_relay_session *rs, const uint8_t *sql, size_t len)
     }
     sl_relay_statement_clear(st);
     sl_free(st);
+}
+
+void sl_relay_query(struct sl_relay_session *rs, const uint8_t *sql, size_t len)
+{
+    sl_relay_script_end(rs); /* of a query that ended with an error */
+    run_text(rs, sql, len);
 }

@@ -22,6 +22,10 @@
 #include "router/binlog/relay.h"
 #include "router/binlog/sql_grammar.h"
 
+/* Of a new session, and of one that closes. */
+void sl_relay_script_init(struct sl_relay_session *rs);
+void sl_relay_script_end(struct sl_relay_session *rs);
+
 typedef void sl_relay_run(struct sl_relay_session *rs, const struct sl_relay_statement *st);
 
 /* ---- answers ---- */
@@ -53,6 +57,11 @@ void sl_relay_warn(struct sl_relay_session *rs, bool is_note, uint16_t code, con
     __attribute__((format(printf, 4, 5)));
 unsigned sl_relay_warning_count(const struct sl_relay_session *rs);
 void sl_relay_answer_ok(struct sl_relay_session *rs);
+/* The statement is answered with these packets, the last sequence number being next_seq - 1: ends
+ * the command, or goes on with the next statement of the same query. */
+void sl_relay_answered(struct sl_relay_session *rs, const struct sl_buf *packets, uint8_t next_seq);
+/* Server status for OK and EOF packets. */
+uint16_t sl_relay_status(const struct sl_relay_session *rs);
 /* 1064 near this. */
 void sl_relay_answer_syntax(struct sl_relay_session *rs, struct sl_slice near);
 

@@ -10,12 +10,12 @@
 #define CELLS_MAX SL_RELAY_COLUMNS_MAX
 #define NEAR_MAX 80 /* bytes of the statement that an error shows, as a server does */
 
-static void send_all(struct sl_relay_session *rs, struct sl_buf *buf, int rc)
+static void send_all(struct sl_relay_session *rs, struct sl_buf *buf, int rc, uint8_t next_seq)
 {
     if (rc < 0) {
         sl_session_fail(rs->session, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
     } else {
-        sl_session_answer_packets(rs->session, sl_buf_slice(buf).data, sl_buf_len(buf));
+        sl_relay_answered(rs, buf, next_seq);
     }
     sl_buf_free(buf);
 }
@@ -27,7 +27,7 @@ void sl_relay_rows_begin(struct sl_relay_rows *r, struct sl_relay_session *rs,
 {
     *r = (struct sl_relay_rows){.rs = rs, .buf = SL_BUF_INIT};
     sl_resultset_begin(&r->set, &r->buf, rs->session->next_seq, rs->session->capabilities,
-                       SL_STATUS_AUTOCOMMIT, columns, count);
+                       sl_relay_status(rs), columns, count);
 }
 
 void sl_relay_rows_add(struct sl_relay_rows *r, const char *const *cells)
@@ -43,7 +43,7 @@ void sl_relay_rows_add(struct sl_relay_rows *r, const char *const *cells)
 void sl_relay_rows_end(struct sl_relay_rows *r)
 {
     int rc = sl_resultset_end(&r->set);
-    send_all(r->rs, &r->buf, rc);
+    send_all(r->rs, &r->buf, rc, r->set.seq);
 }
 
 void sl_relay_rows_none(struct sl_relay_session *rs, const struct sl_resultset_column *columns,
@@ -77,9 +77,9 @@ void sl_relay_warn(struct sl_relay_session *rs, bool is_note, uint16_t code, con
 void sl_relay_answer_ok(struct sl_relay_session *rs)
 {
     struct sl_buf out = SL_BUF_INIT;
-    int rc = sl_packet_build_ok(&out, rs->session->next_seq, 0, 0, SL_STATUS_AUTOCOMMIT,
+    int rc = sl_packet_build_ok(&out, rs->session->next_seq, 0, 0, sl_relay_status(rs),
                                 (uint16_t)sl_relay_warning_count(rs), NULL);
-    send_all(rs, &out, rc);
+    send_all(rs, &out, rc, (uint8_t)(rs->session->next_seq + 1));
 }
 
 void sl_relay_answer_syntax(struct sl_relay_session *rs, struct sl_slice near)

@@ -318,6 +318,18 @@ static bool flush(struct sl_relay_events *w)
     return is_good;
 }
 
+/* One column and row. */
+static void answer_position(struct sl_relay_session *rs, struct sl_slice title, const char *cell)
+{
+    char *name = sl_strndup((const char *)title.data, title.len);
+    struct sl_resultset_column column = {.name = name ? name : ""};
+    struct sl_relay_rows rows;
+    sl_relay_rows_begin(&rows, rs, &column, 1);
+    sl_relay_rows_add(&rows, &cell);
+    sl_relay_rows_end(&rows);
+    sl_free(name);
+}
+
 static void finish_position(struct sl_relay_events *w, bool is_boundary)
 {
     struct sl_relay_session *rs = w->rs;
@@ -331,12 +343,7 @@ static void finish_position(struct sl_relay_events *w, bool is_boundary)
     if (rc < 0) {
         sl_session_fail(rs->session, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
     } else {
-        struct sl_resultset_column column = {.name = title};
-        const char *cell = is_boundary ? sl_relay_text(&text) : NULL;
-        struct sl_relay_rows rows;
-        sl_relay_rows_begin(&rows, rs, &column, 1);
-        sl_relay_rows_add(&rows, &cell);
-        sl_relay_rows_end(&rows);
+        answer_position(rs, sl_slice_text(title), is_boundary ? sl_relay_text(&text) : NULL);
     }
     sl_free(title);
     sl_buf_free(&text);
@@ -477,12 +484,7 @@ void sl_relay_gtid_at(struct sl_relay_session *rs, struct sl_slice file, uint64_
     int rc = open_at(rs, file, SL_BINLOG_MAGIC_LEN, &reader);
     if (rc == SL_ENOENT || (rc == SL_OK && offset < SL_BINLOG_MAGIC_LEN)) {
         sl_store_reader_free(reader);
-        struct sl_resultset_column column = {.name = "binlog_gtid_pos"};
-        const char *null = NULL;
-        struct sl_relay_rows rows;
-        sl_relay_rows_begin(&rows, rs, &column, 1);
-        sl_relay_rows_add(&rows, &null);
-        sl_relay_rows_end(&rows);
+        answer_position(rs, title, NULL);
         return;
     }
     if (rc < 0) {

@@ -141,7 +141,12 @@ static void answer_unknown(struct sl_relay_session *rs, const struct sl_relay_va
 {
     int len = (int)SL_MIN(v->text.len, (size_t)SHOWN_MAX);
     const char *name = (const char *)v->text.data;
-    if (v->kind == SL_RELAY_SYSVAR) {
+    if (v->kind == SL_RELAY_CALL && (sl_slice_equal_nocase(v->text, "master_gtid_wait") ||
+                                     sl_slice_equal_nocase(v->text, "binlog_gtid_pos"))) {
+        sl_session_answer_error(rs->session, 1235, "42000",
+                                "A binlog relay doesn't yet support '%.*s with other columns'", len,
+                                name);
+    } else if (v->kind == SL_RELAY_SYSVAR) {
         sl_session_answer_error(rs->session, 1193, "HY000", "Unknown system variable '%.*s'", len,
                                 name);
     } else if (v->kind == SL_RELAY_CALL) {

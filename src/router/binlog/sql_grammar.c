@@ -479,7 +479,13 @@ int sl_relay_statement_parse(const uint8_t *sql, size_t len, struct sl_relay_sta
         return SL_OK;
     }
     bool is_good = sl_parser_statement(&p, p.token.begin);
+    bool is_behind = false;
     while (is_good && sl_parser_take_op(&p, ';')) {
+        is_behind = true;
+    }
+    if (is_good && is_behind && !sl_parser_is_end(&p)) {
+        ret->rest = sl_slice(p.token.begin, (size_t)(p.end - p.token.begin));
+        return SL_OK;
     }
     if (is_good && sl_parser_is_end(&p) && !p.lexer.is_broken) {
         return SL_OK;

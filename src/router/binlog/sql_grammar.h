@@ -116,6 +116,7 @@ struct sl_relay_statement {
     struct sl_relay_setting settings[SL_RELAY_SETTINGS_MAX];
     /* SHOW .. LIKE/WHERE: rows whose name fits one of them; none: all rows */
     struct sl_relay_pattern patterns[SL_RELAY_PATTERNS_MAX];
+    struct sl_slice rest; /* the statements behind it; empty: there is none */
     struct sl_slice near; /* after a failure: where it stopped making sense */
     uint8_t *memory;
     size_t memory_used;

@@ -208,6 +208,19 @@ static bool take_global(struct sl_relay_session *rs, const struct sl_relay_setti
     return false;
 }
 
+/* A parameter of the router without GLOBAL would look as if it were the session's. */
+static bool refuse_scope(struct sl_relay_session *rs, const struct sl_relay_setting *s)
+{
+    if (s->is_user || is_global(s) || !row_of(s->name)) {
+        return false;
+    }
+    sl_session_answer_error(rs->session, 1229, "HY000",
+                            "Variable '%.*s' is a GLOBAL variable and should be set with SET "
+                            "GLOBAL",
+                            (int)SL_MIN(s->name.len, (size_t)64), (const char *)s->name.data);
+    return true;
+}
+
 /* All of the statement's parameters, or none. False: the error was answered. */
 static bool take_globals(struct sl_relay_session *rs, const struct sl_relay_statement *st)
 {
@@ -291,6 +304,9 @@ void sl_relay_set(struct sl_relay_session *rs, const struct sl_relay_statement *
     const struct sl_relay_setting *position = NULL;
     bool has_global = false;
     for (unsigned i = 0; i < st->setting_count; i++) {
+        if (refuse_scope(rs, &st->settings[i])) {
+            return;
+        }
         has_global |= is_global(&st->settings[i]);
         position = is_position(&st->settings[i]) ? &st->settings[i] : position;
     }

@@ -31,6 +31,7 @@ static void check_all(void)
     sl_assert(st.memory_used <= (size_t)(text_end - text));
     check(st.connection);
     check(st.text);
+    check(st.rest);
     check(st.time.text);
     for (unsigned i = 0; i < st.column_count; i++) {
         check(st.columns[i].value.text);

@@ -91,7 +91,6 @@ static void refused(void **state)
         {"change master to master_host='x' master_port=1", "master_port=1"},
         {"show binlog events from 10 limit 1,", ""},
         {"show variables like", ""},
-        {"select 1; select 2", "select 2"},
         {"select 'unterminated", ""},
         {"reset slave foo", "foo"},
         {"set a = )", ")"},
@@ -195,6 +194,15 @@ static void select_lists(void **state)
     expect_text(st.columns[0].value.text, "server_id");
 }
 
+static void several(void **state)
+{
+    assert_int_equal(parse("stop slave; reset slave all;"), SL_OK);
+    assert_int_equal(st.kind, SL_RELAY_STOP_SLAVE);
+    expect_text(st.rest, "reset slave all;");
+    assert_int_equal(parse("set a='x;y';; ;"), SL_OK);
+    expect_text(st.rest, "");
+}
+
 static void too_many_parts(void **state)
 {
     char sql[2048] = "select 1";
@@ -265,6 +273,7 @@ int main(void)
         cmocka_unit_test(handshake),
         cmocka_unit_test(set_of_connectors),
         cmocka_unit_test(select_lists),
+        cmocka_unit_test(several),
         cmocka_unit_test(too_many_parts),
         cmocka_unit_test(patterns),
         cmocka_unit_test(purges),

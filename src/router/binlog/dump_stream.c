@@ -272,9 +272,19 @@ static void next_file(struct sl_dump *d)
     sl_group_reset(&d->group);
 }
 
+/* Nothing more to read now may also mean that a compressed file is not there as a whole yet. */
+static bool is_at_tail(const struct sl_dump *d)
+{
+    char file[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    return sl_store_tail(d->worker->relay->store, file, &offset) &&
+           strcmp(file, sl_store_reader_file(d->reader)) == 0 &&
+           sl_store_reader_offset(d->reader) >= offset;
+}
+
 static void at_end(struct sl_dump *d)
 {
-    if (d->is_non_block) {
+    if (d->is_non_block && is_at_tail(d)) {
         sl_dump_finish(d);
     } else {
         sl_dump_enter(d, SL_DUMP_IDLE);
@@ -335,7 +345,8 @@ void sl_dump_heartbeat(struct sl_timer *t, struct sl_loop *loop)
 {
     struct sl_dump *d = SL_CONTAINER_OF(t, struct sl_dump, timer);
     uint64_t now = sl_loop_now_ms(loop), due = d->sent_ms + d->heartbeat_ms;
-    if (d->step == SL_DUMP_IDLE && now >= due) {
+    bool is_taken = sl_conn_pending(&sl_dump_session(d)->client) == 0; /* else they would pile up */
+    if (d->step == SL_DUMP_IDLE && is_taken && now >= due) {
         if (sl_dump_put_heartbeat(d) == SL_OK) {
             sl_dump_flush(d);
         }

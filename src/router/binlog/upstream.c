@@ -372,7 +372,7 @@ int sl_upstream_new(struct sl_relay *relay, struct sl_upstream **ret, struct sl_
     sl_timer_init(&u->wait, waited);
     u->begin.run = begin;
     u->end.run = end;
-    sl_upstream_link_init(u);
+    sl_upstream_flow_init(u);
     find_own_address(u);
     struct sl_loop_config config = {.name = "upstream", .read_budget = SL_UPSTREAM_READ_BUDGET};
     int rc = sl_loop_new(&config, &u->loop, err);

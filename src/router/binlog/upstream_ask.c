@@ -37,12 +37,12 @@ enum shape {
 
 struct question {
     const char *sql; /* what is sent; with `write`, which makes the packet, only its name */
-    int (*write)(const struct sl_ask *a, struct sl_buf *out);
+    int (*write)(const struct sl_upstream_asking *a, struct sl_buf *out);
     enum shape shape;
     uint32_t tolerates; /* code of an ERR that does no harm */
-    bool (*is_asked)(const struct sl_ask *a);
+    bool (*is_asked)(const struct sl_upstream_asking *a);
     /* False: the answer is no good, *fault tells. NULL: nothing to look at. */
-    bool (*accept)(struct sl_ask *a, struct sl_fault *fault);
+    bool (*accept)(struct sl_upstream_asking *a, struct sl_fault *fault);
 };
 
 static int put_query(struct sl_buf *out, const char *sql)
@@ -52,14 +52,14 @@ static int put_query(struct sl_buf *out, const char *sql)
 
 /* ---- packets ---- */
 
-static int write_heartbeat(const struct sl_ask *a, struct sl_buf *out)
+static int write_heartbeat(const struct sl_upstream_asking *a, struct sl_buf *out)
 {
     char sql[96];
     snprintf(sql, sizeof(sql), "SET @master_heartbeat_period= %" PRIu64, a->heartbeat_ns);
     return put_query(out, sql);
 }
 
-static int write_position(const struct sl_ask *a, struct sl_buf *out)
+static int write_position(const struct sl_upstream_asking *a, struct sl_buf *out)
 {
     struct sl_buf sql = SL_BUF_INIT;
     int rc = sl_buf_printf(&sql, "SET @slave_connect_state='%s'", a->position);
@@ -82,7 +82,7 @@ static int put_payload(struct sl_buf *out, struct sl_buf *payload, int rc)
     return rc;
 }
 
-static int write_register(const struct sl_ask *a, struct sl_buf *out)
+static int write_register(const struct sl_upstream_asking *a, struct sl_buf *out)
 {
     struct sl_buf payload = SL_BUF_INIT;
     return put_payload(
@@ -90,7 +90,7 @@ static int write_register(const struct sl_ask *a, struct sl_buf *out)
         sl_register_slave_build(&payload, a->server_id, a->report_host, a->report_port));
 }
 
-static int write_dump(const struct sl_ask *a, struct sl_buf *out)
+static int write_dump(const struct sl_upstream_asking *a, struct sl_buf *out)
 {
     struct sl_buf payload = SL_BUF_INIT;
     return put_payload(out, &payload,
@@ -100,32 +100,32 @@ static int write_dump(const struct sl_ask *a, struct sl_buf *out)
 
 /* ---- conditions ---- */
 
-static bool has_heartbeat(const struct sl_ask *a)
+static bool has_heartbeat(const struct sl_upstream_asking *a)
 {
     return a->heartbeat_ns > 0;
 }
-static bool has_checksums(const struct sl_ask *a)
+static bool has_checksums(const struct sl_upstream_asking *a)
 {
     return a->has_checksum_question;
 }
-static bool wants_semi_sync(const struct sl_ask *a)
+static bool wants_semi_sync(const struct sl_upstream_asking *a)
 {
     return a->wants_semi_sync;
 }
-static bool has_semi_sync(const struct sl_ask *a)
+static bool has_semi_sync(const struct sl_upstream_asking *a)
 {
     return a->has_semi_sync;
 }
 
 /* ---- answers ---- */
 
-static bool accept_time(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_time(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     a->primary_time_s = a->has_row ? strtoll(a->value, NULL, 10) : 0;
     return true;
 }
 
-static bool accept_server_id(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_server_id(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     char *end = a->value;
     unsigned long long id = a->has_row ? strtoull(a->value, &end, 10) : 0;
@@ -146,13 +146,13 @@ static bool accept_server_id(struct sl_ask *a, struct sl_fault *fault)
     return true;
 }
 
-static bool accept_checksum_set(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_checksum_set(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     a->has_checksum_question = true;
     return true;
 }
 
-static bool accept_checksum(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_checksum(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     a->is_crc32 = a->has_row && strcmp(a->value, "CRC32") == 0;
     if (!a->is_crc32 && strcmp(a->value, "NONE") != 0) {
@@ -163,7 +163,7 @@ static bool accept_checksum(struct sl_ask *a, struct sl_fault *fault)
     return true;
 }
 
-static bool accept_domain(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_domain(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     if (!a->has_row) {
         sl_fault_set(fault, SL_FAULT_REFUSED, SL_ER_RELAY_FATAL,
@@ -172,7 +172,7 @@ static bool accept_domain(struct sl_ask *a, struct sl_fault *fault)
     return a->has_row;
 }
 
-static bool accept_semi_sync(struct sl_ask *a, struct sl_fault *fault)
+static bool accept_semi_sync(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     a->has_semi_sync = a->has_row; /* ON or OFF: it can be switched on later */
     return true;
@@ -201,13 +201,13 @@ static const struct question questions[] = {
 };
 /* clang-format on */
 
-static bool applies(const struct sl_ask *a)
+static bool applies(const struct sl_upstream_asking *a)
 {
     const struct question *q = &questions[a->step];
     return q->is_asked == NULL || q->is_asked(a);
 }
 
-int sl_ask_next(struct sl_ask *a, struct sl_buf *out, bool *ret_is_dump)
+int sl_upstream_ask_next(struct sl_upstream_asking *a, struct sl_buf *out, bool *ret_is_dump)
 {
     while (!applies(a)) {
         a->step++; /* the last one always applies */
@@ -228,7 +228,7 @@ static int not_understood(struct sl_fault *fault, const struct question *q)
                         "The reply to '%s' is not understood", q->sql);
 }
 
-static int complete(struct sl_ask *a, struct sl_fault *fault)
+static int complete(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     const struct question *q = &questions[a->step];
     if (q->accept != NULL && !q->accept(a, fault)) {
@@ -238,7 +238,8 @@ static int complete(struct sl_ask *a, struct sl_fault *fault)
     return SL_OK;
 }
 
-static int refused(struct sl_ask *a, const uint8_t *payload, size_t len, struct sl_fault *fault)
+static int refused(struct sl_upstream_asking *a, const uint8_t *payload, size_t len,
+                   struct sl_fault *fault)
 {
     const struct question *q = &questions[a->step];
     struct sl_packet_err err;
@@ -253,7 +254,7 @@ static int refused(struct sl_ask *a, const uint8_t *payload, size_t len, struct 
 }
 
 /* The last column of the first row is the value of all these questions. */
-static int take_row(struct sl_ask *a, const uint8_t *payload, size_t len)
+static int take_row(struct sl_upstream_asking *a, const uint8_t *payload, size_t len)
 {
     struct sl_reader r = sl_reader(payload, len);
     struct sl_slice value = sl_slice(NULL, 0);
@@ -266,14 +267,15 @@ static int take_row(struct sl_ask *a, const uint8_t *payload, size_t len)
     }
     if (is_there && !a->has_row) {
         a->has_row = true;
-        size_t n = value.len < SL_ASK_VALUE_MAX ? value.len : SL_ASK_VALUE_MAX;
+        size_t n = value.len < SL_UPSTREAM_VALUE_MAX ? value.len : SL_UPSTREAM_VALUE_MAX;
         memcpy(a->value, value.data, n);
         a->value[n] = '\0';
     }
     return SL_EAGAIN;
 }
 
-static int take_first(struct sl_ask *a, const uint8_t *payload, size_t len, struct sl_fault *fault)
+static int take_first(struct sl_upstream_asking *a, const uint8_t *payload, size_t len,
+                      struct sl_fault *fault)
 {
     const struct question *q = &questions[a->step];
     if (q->shape == SHAPE_OK) {
@@ -288,7 +290,8 @@ static int take_first(struct sl_ask *a, const uint8_t *payload, size_t len, stru
     return SL_EAGAIN;
 }
 
-int sl_ask_packet(struct sl_ask *a, const uint8_t *payload, size_t len, struct sl_fault *fault)
+int sl_upstream_ask_packet(struct sl_upstream_asking *a, const uint8_t *payload, size_t len,
+                           struct sl_fault *fault)
 {
     sl_assert(a->step < SL_ARRAY_LEN(questions));
     const struct question *q = &questions[a->step];

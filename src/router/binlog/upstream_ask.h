@@ -13,9 +13,9 @@
 #include "base/slice.h"
 #include "router/binlog/upstream_fault.h"
 
-#define SL_ASK_VALUE_MAX 64 /* bytes of an answer that are looked at */
+#define SL_UPSTREAM_VALUE_MAX 64 /* bytes of an answer that are looked at */
 
-struct sl_ask {
+struct sl_upstream_asking {
     /* to be set before the start */
     const char *position; /* borrowed: "D-S-N,..." */
     uint64_t heartbeat_ns;
@@ -35,14 +35,15 @@ struct sl_ask {
     uint8_t columns;
     uint8_t columns_left;
     bool has_row;
-    char value[SL_ASK_VALUE_MAX + 1];
+    char value[SL_UPSTREAM_VALUE_MAX + 1];
 };
 
 /* Appends the packet of the next question. *ret_is_dump: it was the dump request, all is asked. 0 or
  * SL_ENOMEM. */
-int sl_ask_next(struct sl_ask *a, struct sl_buf *out, bool *ret_is_dump);
+int sl_upstream_ask_next(struct sl_upstream_asking *a, struct sl_buf *out, bool *ret_is_dump);
 /* One packet of the reply. SL_EAGAIN: more are to come; 0: the answer is complete and good, ask the
  * next; else *fault tells. */
-int sl_ask_packet(struct sl_ask *a, const uint8_t *payload, size_t len, struct sl_fault *fault);
+int sl_upstream_ask_packet(struct sl_upstream_asking *a, const uint8_t *payload, size_t len,
+                           struct sl_fault *fault);
 
 #endif

@@ -5,6 +5,7 @@
  *   upstream.c         life, requests, status                any thread / its own
  *   upstream_roles.c   which server, and when to leave it     upstream thread, once a second
  *   upstream_link.c    one connection, from connect to loss   upstream thread
+ *   upstream_flow.c    the dump that flows in                 upstream thread
  *   upstream_login.c   greeting to OK                         pure
  *   upstream_ask.c     the questions of a replica             pure
  *   upstream_stream.c  packets to events                      pure
@@ -71,8 +72,8 @@ struct sl_upstream {
     struct sl_resolve *resolve;
     struct sl_tls_context *tls; /* own reference */
     uint8_t packet_seq;         /* of the last packet while logging in and asking */
-    struct sl_login login;
-    struct sl_ask ask;
+    struct sl_upstream_login login;
+    struct sl_upstream_asking ask;
     struct sl_buf position; /* text, with NUL, that `ask` sends */
     char report_host[256];
     uint16_t report_port;
@@ -112,7 +113,6 @@ void sl_upstream_tick(struct sl_timer *t, struct sl_loop *loop);
 void sl_upstream_pass_over(struct sl_upstream *u);
 
 /* ---- upstream_link.c ---- */
-void sl_upstream_link_init(struct sl_upstream *u);
 /* To u->server, or u->info.target. */
 void sl_upstream_connect(struct sl_upstream *u);
 /* Ends the connection, keeps what is complete, abandons what is not. fault NULL: left on purpose.
@@ -122,6 +122,19 @@ void sl_upstream_leave(struct sl_upstream *u, const struct sl_fault *fault, uint
 void sl_upstream_hang_up(struct sl_upstream *u);
 /* After a fault: leaves, and waits as long as such a fault takes. */
 void sl_upstream_fail(struct sl_upstream *u, const struct sl_fault *fault);
+void sl_upstream_fail_memory(struct sl_upstream *u);
+/* Sends and frees `out`. False: that failed, and the connection is left. */
+bool sl_upstream_send(struct sl_upstream *u, struct sl_buf *out);
+const char *sl_upstream_peer(const struct sl_upstream *u); /* name of the server, or its host */
+
+/* ---- upstream_flow.c ---- */
+void sl_upstream_flow_init(struct sl_upstream *u);
+/* The dump was asked for. */
+void sl_upstream_flow_begin(struct sl_upstream *u);
+/* Bytes of the dump; changed in place. Returns how many are used up. */
+size_t sl_upstream_flow_data(struct sl_upstream *u, uint8_t *data, size_t len);
+/* The connection goes: keeps complete groups, drops the rest. */
+void sl_upstream_flow_end(struct sl_upstream *u);
 /* The stream can be used: whatever was wrong is over. */
 void sl_upstream_recover(struct sl_upstream *u);
 /* Is there room on the disk again? */

@@ -3,11 +3,7 @@
  * One connection to the primary, from connect to loss. Upstream thread.
  *
  *   connect -> [PROXY header] -> login (upstream_login.c) -> questions (upstream_ask.c)
- *           -> dump: packets (upstream_stream.c) -> events (upstream_ingest.c) -> store
- *   end of turn: one commit of all that came, then the acknowledgement
- *
- * A full disk: the event that did not fit stays where it is, the socket is not read, once a second it
- * is tried again (sl_upstream_try_room). The connection cannot time out meanwhile.
+ *           -> dump (upstream_flow.c)
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -27,12 +23,12 @@ static struct sl_upstream *upstream_of(struct sl_conn *c)
     return SL_CONTAINER_OF(c, struct sl_upstream, conn);
 }
 
-static const char *peer_name(const struct sl_upstream *u)
+const char *sl_upstream_peer(const struct sl_upstream *u)
 {
     return u->server != NULL ? u->server->name : u->info.target.host;
 }
 
-static void fail_memory(struct sl_upstream *u)
+void sl_upstream_fail_memory(struct sl_upstream *u)
 {
     struct sl_fault fault;
     sl_fault_set(&fault, SL_FAULT_SYSTEM, SL_ER_RELAY_MEMORY, "Out of memory");
@@ -41,33 +37,15 @@ static void fail_memory(struct sl_upstream *u)
 
 /* ---- ending ---- */
 
-/* Keeps complete groups, drops the rest. */
-static void end_stream(struct sl_upstream *u)
-{
-    struct sl_err err = SL_ERR_INIT;
-    uint64_t synced_us;
-    sl_task_cancel(&u->commit);
-    if (sl_store_has_uncommitted(u->relay->store)) {
-        /* What fails here is not lost: it is asked for again. */
-        sl_store_commit(u->relay->store, &synced_us, &err);
-    }
-    sl_ingest_end(&u->ingest);
-}
-
 static void drop_connection(struct sl_upstream *u)
 {
     if (u->step == SL_UPSTREAM_STREAMING) {
-        end_stream(u);
+        sl_upstream_flow_end(u);
     }
     sl_resolve_cancel(u->resolve);
     u->resolve = NULL;
-    u->is_full = false;
-    u->is_flowing = false;
-    u->stuck_since_ms = 0;
-    u->has_semi_sync = false;
     sl_timer_stop(&u->wait);
     sl_conn_close(&u->conn, false);
-    sl_stream_free(&u->stream);
 }
 
 void sl_upstream_hang_up(struct sl_upstream *u)
@@ -104,13 +82,13 @@ void sl_upstream_fail(struct sl_upstream *u, const struct sl_fault *fault)
 
 /* ---- login and questions ---- */
 
-static bool send_buf(struct sl_upstream *u, struct sl_buf *out)
+bool sl_upstream_send(struct sl_upstream *u, struct sl_buf *out)
 {
     struct sl_slice bytes = sl_buf_slice(out);
     int rc = sl_conn_write(&u->conn, bytes.data, bytes.len);
     sl_buf_free(out);
     if (rc < 0) {
-        fail_memory(u);
+        sl_upstream_fail_memory(u);
     }
     return rc == SL_OK;
 }
@@ -119,20 +97,15 @@ static void ask_next(struct sl_upstream *u)
 {
     struct sl_buf out = SL_BUF_INIT;
     bool is_dump;
-    if (sl_ask_next(&u->ask, &out, &is_dump) < 0) {
+    if (sl_upstream_ask_next(&u->ask, &out, &is_dump) < 0) {
         sl_buf_free(&out);
-        fail_memory(u);
+        sl_upstream_fail_memory(u);
         return;
     }
-    if (!send_buf(u, &out) || !is_dump) {
+    if (!sl_upstream_send(u, &out) || !is_dump) {
         return;
     }
-    u->has_semi_sync = u->ask.has_semi_sync;
-    u->clock_ahead_s = u->ask.primary_time_s != 0 ? u->ask.primary_time_s - sl_clock_wall_s() : 0;
-    u->last_input_ms = sl_loop_now_ms(u->loop);
-    sl_stream_start(&u->stream, u->has_semi_sync);
-    sl_ingest_begin(&u->ingest, u->ask.is_crc32);
-    sl_upstream_set_step(u, SL_UPSTREAM_STREAMING);
+    sl_upstream_flow_begin(u);
 }
 
 static uint32_t heartbeat_ms(const struct sl_upstream *u)
@@ -158,11 +131,11 @@ static int make_position(struct sl_upstream *u)
 static void start_asking(struct sl_upstream *u)
 {
     if (make_position(u) < 0) {
-        fail_memory(u);
+        sl_upstream_fail_memory(u);
         return;
     }
     u->heartbeat_ms = heartbeat_ms(u);
-    u->ask = (struct sl_ask){
+    u->ask = (struct sl_upstream_asking){
         .position = (const char *)sl_buf_slice(&u->position).data,
         .heartbeat_ns = (uint64_t)u->heartbeat_ms * 1000000,
         .server_id = (uint32_t)u->settings->server_id,
@@ -180,27 +153,27 @@ static void login_packet(struct sl_upstream *u, const uint8_t *payload, size_t l
 {
     struct sl_buf out = SL_BUF_INIT;
     struct sl_fault fault;
-    enum sl_login_next next;
-    if (sl_login_packet(&u->login, payload, len, seq, &out, &next, &fault) < 0) {
+    enum sl_upstream_login_next next;
+    if (sl_upstream_login_packet(&u->login, payload, len, seq, &out, &next, &fault) < 0) {
         sl_buf_free(&out);
         sl_upstream_fail(u, &fault);
         return;
     }
-    if (!send_buf(u, &out)) {
+    if (!sl_upstream_send(u, &out)) {
         return;
     }
     if (next == SL_LOGIN_DONE) {
         start_asking(u);
     } else if (next == SL_LOGIN_START_TLS &&
                sl_conn_tls_connect(&u->conn, u->tls, u->info.target.host) < 0) {
-        fail_memory(u);
+        sl_upstream_fail_memory(u);
     }
 }
 
 static void answer_packet(struct sl_upstream *u, const uint8_t *payload, size_t len)
 {
     struct sl_fault fault;
-    int rc = sl_ask_packet(&u->ask, payload, len, &fault);
+    int rc = sl_upstream_ask_packet(&u->ask, payload, len, &fault);
     if (rc == SL_OK) {
         ask_next(u);
     } else if (rc != SL_EAGAIN) {
@@ -224,7 +197,7 @@ static size_t take_packets(struct sl_upstream *u, const uint8_t *data, size_t le
             struct sl_fault fault;
             sl_fault_set(&fault, SL_FAULT_PROTO, SL_ER_RELAY_CONNECT,
                          "'%s' does not speak the MariaDB protocol: a packet of %" PRIu32 " bytes",
-                         peer_name(u), payload_len);
+                         sl_upstream_peer(u), payload_len);
             sl_upstream_fail(u, &fault);
             return len;
         }
@@ -248,199 +221,6 @@ static size_t take_packets(struct sl_upstream *u, const uint8_t *data, size_t le
     return used;
 }
 
-/* ---- the stream ---- */
-
-static void stop_reading(struct sl_upstream *u, const struct sl_err *err)
-{
-    if (!u->is_full) {
-        u->is_full = true;
-        sl_log_error(
-            "%s. Nothing is read from the primary until there is room; replicas are served "
-            "what is there",
-            err->text);
-    }
-    u->has_room_now = false;
-    sl_conn_pause(&u->conn);
-    sl_upstream_publish(u);
-}
-
-static void fail_ingest(struct sl_upstream *u, int rc, const struct sl_err *err)
-{
-    struct sl_fault fault;
-    if (rc == SL_EPROTO) {
-        sl_fault_set(&fault, SL_FAULT_PROTO, SL_ER_RELAY_READ, "%s", err->text);
-    } else if (rc == SL_ENOMEM) {
-        sl_fault_set(&fault, SL_FAULT_SYSTEM, SL_ER_RELAY_MEMORY, "Out of memory");
-    } else {
-        sl_fault_set(&fault, SL_FAULT_STORE, SL_ER_RELAY_READ, "%s", err->text);
-    }
-    sl_upstream_fail(u, &fault);
-}
-
-/* The primary ended it by an ERR or EOF packet. */
-static void end_by_primary(struct sl_upstream *u, const struct sl_stream_item *item)
-{
-    struct sl_fault fault;
-    struct sl_packet_err err;
-    if (item->kind == SL_STREAM_ERR && sl_packet_err_parse(item->bytes, item->len, &err) == SL_OK) {
-        sl_fault_from_server(&fault, "The primary ends the stream", err.code, err.message);
-    } else {
-        sl_fault_set(&fault, SL_FAULT_LOST, SL_ER_RELAY_LOST,
-                     "The primary has ended the stream (it shuts down, or the dump was killed)");
-    }
-    sl_upstream_fail(u, &fault);
-}
-
-void sl_upstream_recover(struct sl_upstream *u)
-{
-    if (u->is_flowing) {
-        return;
-    }
-    u->fault = (struct sl_fault){.kind = SL_FAULT_NONE};
-    u->attempts = 0;
-    u->is_flowing = true;
-    sl_log_notice("Replicating from '%s' (%s:%u, server_id %" PRIu32 ") from position '%s'%s",
-                  peer_name(u), u->info.target.host, u->info.target.port, u->ask.primary_server_id,
-                  u->ask.position, u->has_semi_sync ? ", semi-synchronously" : "");
-}
-
-/* What shows that the stream can be used: a whole group, or that there is none to come. */
-static uint64_t progress_of(const struct sl_ingest *in)
-{
-    return in->groups + in->groups_dropped + in->groups_left_out + in->heartbeats;
-}
-
-/* True: go on with the next item. */
-static bool take_item(struct sl_upstream *u, const struct sl_stream_item *item)
-{
-    if (item->kind != SL_STREAM_EVENT) {
-        end_by_primary(u, item);
-        return false;
-    }
-    struct sl_err err = SL_ERR_INIT;
-    int rc = sl_ingest_event(&u->ingest, item->bytes, item->len, item->wants_ack, &err);
-    if (rc == SL_ELIMIT) {
-        stop_reading(u, &err);
-    } else if (rc < 0) {
-        fail_ingest(u, rc, &err);
-    }
-    return rc == SL_OK;
-}
-
-static void fail_framing(struct sl_upstream *u, int rc)
-{
-    struct sl_fault fault;
-    if (rc == SL_ENOMEM) {
-        fail_memory(u);
-        return;
-    }
-    sl_fault_set(&fault, SL_FAULT_PROTO, SL_ER_RELAY_READ,
-                 "The stream behind %s:%" PRIu64 " is no sequence of packets", u->ingest.file,
-                 u->ingest.pos);
-    sl_upstream_fail(u, &fault);
-}
-
-/* Returns what was used. The bytes are the loop's scratch memory, or what the connection kept: nobody
- * reads them once they are used, so the store may change positions and checksums in place. */
-static size_t take_stream(struct sl_upstream *u, uint8_t *data, size_t len)
-{
-    size_t used = 0;
-    sl_loop_defer(u->loop, &u->commit);
-    while (u->step == SL_UPSTREAM_STREAMING && !sl_conn_is_paused(&u->conn)) {
-        struct sl_stream_item item;
-        size_t n;
-        int rc = sl_stream_next(&u->stream, data + used, len - used, &n, &item);
-        if (rc < 0) {
-            fail_framing(u, rc);
-            return len;
-        }
-        if (item.kind == SL_STREAM_MORE) {
-            return len;
-        }
-        if (!take_item(u, &item)) {
-            return u->step != SL_UPSTREAM_STREAMING ? len
-                   : sl_stream_is_held(&u->stream)  ? used + n
-                                                    : used; /* given again */
-        }
-        sl_stream_taken(&u->stream);
-        used += n;
-    }
-    return used;
-}
-
-static void acknowledge(struct sl_upstream *u)
-{
-    if (!u->ingest.has_ack) {
-        return;
-    }
-    struct sl_buf payload = SL_BUF_INIT, out = SL_BUF_INIT;
-    int rc = sl_semi_sync_ack_build(&payload, u->ingest.ack_pos, u->ingest.ack_file);
-    if (rc == SL_OK) {
-        struct sl_writer w = sl_writer_buf(&out);
-        sl_write_packet(&w, 0, sl_buf_slice(&payload));
-        rc = sl_writer_finish(&w);
-    }
-    sl_buf_free(&payload);
-    u->ingest.has_ack = false;
-    if (rc < 0) {
-        sl_buf_free(&out);
-        fail_memory(u);
-        return;
-    }
-    u->acks_sent += send_buf(u, &out);
-}
-
-/* The end of a turn: one sync for all groups that came in it. */
-static void commit_turn(struct sl_task *t, struct sl_loop *loop)
-{
-    struct sl_upstream *u = SL_CONTAINER_OF(t, struct sl_upstream, commit);
-    struct sl_err err = SL_ERR_INIT;
-    uint64_t synced_us;
-    if (u->step != SL_UPSTREAM_STREAMING) {
-        return;
-    }
-    if (sl_store_has_file(u->relay->store)) {
-        int rc = sl_store_commit(u->relay->store, &synced_us, &err);
-        if (rc == SL_ELIMIT) {
-            stop_reading(u, &err);
-            return;
-        }
-        if (rc < 0) {
-            fail_ingest(u, rc, &err);
-            return;
-        }
-    }
-    acknowledge(u);
-    int64_t primary_now_s = sl_clock_wall_s() + u->clock_ahead_s;
-    if ((int64_t)u->ingest.last_timestamp + SL_UPSTREAM_SETTLED_S >= primary_now_s) {
-        u->ingest.is_settled = true;
-    }
-    sl_upstream_publish(u);
-}
-
-void sl_upstream_try_room(struct sl_upstream *u)
-{
-    if (u->has_room_now) {
-        u->is_full = false;
-        sl_log_notice("There is room on the disk again: replication goes on");
-        return;
-    }
-    struct sl_err err = SL_ERR_INIT;
-    uint64_t synced_us;
-    int rc = sl_store_has_file(u->relay->store) ? sl_store_commit(u->relay->store, &synced_us, &err)
-                                                : SL_OK;
-    if (rc == SL_ELIMIT) {
-        return;
-    }
-    if (rc < 0) {
-        fail_ingest(u, rc, &err);
-        return;
-    }
-    u->has_room_now = true;
-    u->last_input_ms = sl_loop_now_ms(u->loop);
-    sl_conn_resume(&u->conn);
-}
-
 /* ---- connection callbacks ---- */
 
 static void on_connected(struct sl_conn *c)
@@ -458,12 +238,12 @@ static void on_secured(struct sl_conn *c)
     struct sl_upstream *u = upstream_of(c);
     struct sl_buf out = SL_BUF_INIT;
     struct sl_fault fault;
-    if (sl_login_secured(&u->login, &out, &fault) < 0) {
+    if (sl_upstream_login_secured(&u->login, &out, &fault) < 0) {
         sl_buf_free(&out);
         sl_upstream_fail(u, &fault);
         return;
     }
-    send_buf(u, &out);
+    sl_upstream_send(u, &out);
 }
 
 static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
@@ -474,17 +254,7 @@ static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
         used = take_packets(u, data, len);
     }
     if (u->step == SL_UPSTREAM_STREAMING && used < len) {
-        u->last_input_ms = sl_loop_now_ms(u->loop);
-        uint64_t events = u->ingest.events, progress = progress_of(&u->ingest);
-        size_t n = take_stream(u, (uint8_t *)(uintptr_t)data + used, len - used);
-        u->bytes_in += n;
-        used += n;
-        if (u->ingest.events != events) {
-            u->last_event_ms = u->last_input_ms;
-        }
-        if (u->step == SL_UPSTREAM_STREAMING && progress_of(&u->ingest) != progress) {
-            sl_upstream_recover(u);
-        }
+        used += sl_upstream_flow_data(u, (uint8_t *)(uintptr_t)data + used, len - used);
     }
     return used;
 }
@@ -495,15 +265,16 @@ static void on_end(struct sl_conn *c, enum sl_conn_end end)
     struct sl_fault fault;
     if (end == SL_CONN_END_TLS) {
         sl_fault_set(&fault, SL_FAULT_TLS, SL_ER_RELAY_TLS, "TLS with '%s' (%s:%u) fails: %s",
-                     peer_name(u), u->info.target.host, u->info.target.port, sl_conn_error_text(c));
+                     sl_upstream_peer(u), u->info.target.host, u->info.target.port,
+                     sl_conn_error_text(c));
     } else if (end == SL_CONN_END_LIMIT) {
         sl_fault_set(&fault, SL_FAULT_SYSTEM, SL_ER_RELAY_MEMORY, "Out of memory");
     } else {
         bool was_connected = u->step != SL_UPSTREAM_CONNECTING;
         sl_fault_set(&fault, SL_FAULT_LOST, was_connected ? SL_ER_RELAY_LOST : SL_ER_RELAY_CONNECT,
                      "%s '%s' (%s:%u): %s",
-                     was_connected ? "Lost the connection to" : "Cannot connect to", peer_name(u),
-                     u->info.target.host, u->info.target.port,
+                     was_connected ? "Lost the connection to" : "Cannot connect to",
+                     sl_upstream_peer(u), u->info.target.host, u->info.target.port,
                      end == SL_CONN_END_EOF ? "the server closed it" : sl_conn_error_text(c));
     }
     sl_upstream_fail(u, &fault);
@@ -525,14 +296,6 @@ static const struct sl_conn_ops conn_ops = {
     .on_end = on_end,
     .on_released = on_released,
 };
-
-void sl_upstream_link_init(struct sl_upstream *u)
-{
-    sl_list_init(&u->commit.node);
-    u->commit.run = commit_turn;
-    sl_ingest_init(&u->ingest, u->relay->store);
-    u->ingest.ddl_only = u->settings->ddl_only;
-}
 
 /* ---- connecting ---- */
 
@@ -566,15 +329,16 @@ static void connect_to(struct sl_upstream *u, const struct sockaddr_storage *add
     struct sl_core *core = u->relay->service->core;
     bool has_local = core != NULL && core->local_address.ss_family == address->ss_family;
     sl_conn_init(&u->conn, u->loop, &conn_ops);
-    sl_login_begin(&u->login, u->info.target.user,
-                   u->info.target.password != NULL ? u->info.target.password : "", u->tls != NULL);
+    sl_upstream_login_start(&u->login, u->info.target.user,
+                            u->info.target.password != NULL ? u->info.target.password : "",
+                            u->tls != NULL);
     int rc = sl_conn_connect(&u->conn, (const struct sockaddr *)address, len,
                              has_local ? (const struct sockaddr *)&core->local_address : NULL,
                              has_local ? core->local_address_len : 0);
     if (rc < 0) {
         struct sl_fault fault;
         sl_fault_set(&fault, SL_FAULT_LOST, SL_ER_RELAY_CONNECT,
-                     "Cannot connect to '%s' (%s:%u): %s", peer_name(u), u->info.target.host,
+                     "Cannot connect to '%s' (%s:%u): %s", sl_upstream_peer(u), u->info.target.host,
                      u->info.target.port, sl_conn_error_text(&u->conn));
         sl_upstream_fail(u, &fault);
         return;

@@ -16,12 +16,13 @@ static int no_memory(struct sl_fault *fault)
     return SL_ENOMEM;
 }
 
-void sl_login_begin(struct sl_login *l, const char *user, const char *password, bool wants_tls)
+void sl_upstream_login_start(struct sl_upstream_login *l, const char *user, const char *password,
+                             bool wants_tls)
 {
-    *l = (struct sl_login){.user = user, .password = password, .wants_tls = wants_tls};
+    *l = (struct sl_upstream_login){.user = user, .password = password, .wants_tls = wants_tls};
 }
 
-static struct sl_handshake_response response_of(const struct sl_login *l)
+static struct sl_handshake_response response_of(const struct sl_upstream_login *l)
 {
     return (struct sl_handshake_response){
         .capabilities =
@@ -33,7 +34,7 @@ static struct sl_handshake_response response_of(const struct sl_login *l)
     };
 }
 
-static long native_token(const struct sl_login *l, const uint8_t scramble[SL_SCRAMBLE_LEN],
+static long native_token(const struct sl_upstream_login *l, const uint8_t scramble[SL_SCRAMBLE_LEN],
                          uint8_t out[SL_ED25519_SIGNATURE_LEN])
 {
     if (l->password[0] == '\0') {
@@ -48,7 +49,7 @@ static long native_token(const struct sl_login *l, const uint8_t scramble[SL_SCR
 
 /* The answer to a switch; its length, or -1: that plugin is not known here, or its challenge is
  * short. */
-static long switch_token(const struct sl_login *l, const struct sl_auth_packet *p,
+static long switch_token(const struct sl_upstream_login *l, const struct sl_auth_packet *p,
                          uint8_t out[SL_ED25519_SIGNATURE_LEN])
 {
     if (sl_slice_equal(p->plugin, sl_slice_text(SL_PLUGIN_ED25519))) {
@@ -64,7 +65,8 @@ static long switch_token(const struct sl_login *l, const struct sl_auth_packet *
     return native_token(l, scramble, out);
 }
 
-static int respond(struct sl_login *l, uint8_t seq, struct sl_buf *out, struct sl_fault *fault)
+static int respond(struct sl_upstream_login *l, uint8_t seq, struct sl_buf *out,
+                   struct sl_fault *fault)
 {
     struct sl_handshake_response r = response_of(l);
     uint8_t token[SL_ED25519_SIGNATURE_LEN];
@@ -75,13 +77,14 @@ static int respond(struct sl_login *l, uint8_t seq, struct sl_buf *out, struct s
     return rc < 0 ? no_memory(fault) : SL_OK;
 }
 
-int sl_login_secured(struct sl_login *l, struct sl_buf *out, struct sl_fault *fault)
+int sl_upstream_login_secured(struct sl_upstream_login *l, struct sl_buf *out,
+                              struct sl_fault *fault)
 {
     return respond(l, 2, out, fault);
 }
 
-static int greet(struct sl_login *l, const uint8_t *payload, size_t len, struct sl_buf *out,
-                 enum sl_login_next *ret, struct sl_fault *fault)
+static int greet(struct sl_upstream_login *l, const uint8_t *payload, size_t len,
+                 struct sl_buf *out, enum sl_upstream_login_next *ret, struct sl_fault *fault)
 {
     struct sl_greeting g;
     struct sl_packet_err err;
@@ -110,7 +113,7 @@ static int greet(struct sl_login *l, const uint8_t *payload, size_t len, struct 
     return sl_ssl_request_build(out, 1, &r) < 0 ? no_memory(fault) : SL_OK;
 }
 
-static int answer_switch(struct sl_login *l, const struct sl_auth_packet *p, uint8_t seq,
+static int answer_switch(struct sl_upstream_login *l, const struct sl_auth_packet *p, uint8_t seq,
                          struct sl_buf *out, struct sl_fault *fault)
 {
     uint8_t token[SL_ED25519_SIGNATURE_LEN];
@@ -126,8 +129,9 @@ static int answer_switch(struct sl_login *l, const struct sl_auth_packet *p, uin
     return rc < 0 ? no_memory(fault) : SL_OK;
 }
 
-int sl_login_packet(struct sl_login *l, const uint8_t *payload, size_t len, uint8_t seq,
-                    struct sl_buf *out, enum sl_login_next *ret, struct sl_fault *fault)
+int sl_upstream_login_packet(struct sl_upstream_login *l, const uint8_t *payload, size_t len,
+                             uint8_t seq, struct sl_buf *out, enum sl_upstream_login_next *ret,
+                             struct sl_fault *fault)
 {
     *ret = SL_LOGIN_MORE;
     if (!l->has_greeting) {

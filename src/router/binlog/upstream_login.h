@@ -12,13 +12,13 @@
 #include "proto/handshake.h"
 #include "router/binlog/upstream_fault.h"
 
-enum sl_login_next {
+enum sl_upstream_login_next {
     SL_LOGIN_MORE,      /* send what was written, wait for the next packet */
-    SL_LOGIN_START_TLS, /* send, then TLS, then sl_login_secured() */
+    SL_LOGIN_START_TLS, /* send, then TLS, then sl_upstream_login_secured() */
     SL_LOGIN_DONE
 };
 
-struct sl_login {
+struct sl_upstream_login {
     const char *user; /* borrowed, like the password */
     const char *password;
     bool wants_tls;
@@ -30,11 +30,14 @@ struct sl_login {
     uint8_t scramble[SL_SCRAMBLE_LEN];
 };
 
-void sl_login_begin(struct sl_login *l, const char *user, const char *password, bool wants_tls);
+void sl_upstream_login_start(struct sl_upstream_login *l, const char *user, const char *password,
+                             bool wants_tls);
 /* One packet of the server; what is to be sent is appended to `out`. 0, or a negative SL_E* with
  * *fault. */
-int sl_login_packet(struct sl_login *l, const uint8_t *payload, size_t len, uint8_t seq,
-                    struct sl_buf *out, enum sl_login_next *ret, struct sl_fault *fault);
-int sl_login_secured(struct sl_login *l, struct sl_buf *out, struct sl_fault *fault);
+int sl_upstream_login_packet(struct sl_upstream_login *l, const uint8_t *payload, size_t len,
+                             uint8_t seq, struct sl_buf *out, enum sl_upstream_login_next *ret,
+                             struct sl_fault *fault);
+int sl_upstream_login_secured(struct sl_upstream_login *l, struct sl_buf *out,
+                              struct sl_fault *fault);
 
 #endif

@@ -10,18 +10,18 @@
 #include "proto/ok.h"
 #include "router/binlog/upstream_ask.h"
 
-static struct sl_ask ask;
+static struct sl_upstream_asking ask;
 static struct sl_fault fault;
 static struct sl_buf out;
 static bool is_dump;
 
 static int reset(void **state)
 {
-    ask = (struct sl_ask){.position = "7-1-5",
-                          .heartbeat_ns = 3333000000,
-                          .server_id = 4711,
-                          .report_host = "relay",
-                          .report_port = 4008};
+    ask = (struct sl_upstream_asking){.position = "7-1-5",
+                                      .heartbeat_ns = 3333000000,
+                                      .server_id = 4711,
+                                      .report_host = "relay",
+                                      .report_port = 4008};
     sl_buf_free(&out);
     return 0;
 }
@@ -37,7 +37,7 @@ static const char *next(void)
 {
     static char text[256];
     sl_buf_clear(&out);
-    assert_int_equal(sl_ask_next(&ask, &out, &is_dump), SL_OK);
+    assert_int_equal(sl_upstream_ask_next(&ask, &out, &is_dump), SL_OK);
     const uint8_t *p = sl_buf_slice(&out).data;
     size_t len = sl_buf_len(&out);
     assert_int_equal(sl_packet_len(p), len - 4);
@@ -50,7 +50,7 @@ static const char *next(void)
 
 static int feed(const void *payload, size_t len)
 {
-    return sl_ask_packet(&ask, payload, len, &fault);
+    return sl_upstream_ask_packet(&ask, payload, len, &fault);
 }
 
 static int say_ok(void)

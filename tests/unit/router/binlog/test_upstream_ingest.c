@@ -11,6 +11,7 @@
 #include "fake_store.h"
 #include "primary_events.h"
 #include "router/binlog/upstream_ingest.h"
+#include "router/binlog/upstream_stream.h"
 
 static struct sl_store *store;
 static struct sl_ingest in;
@@ -356,16 +357,81 @@ static void test_no_memory(void **state)
     sl_ingest_end(&in);
 }
 
+/* Packets in two pieces, cut at `cut`; then nothing more comes. */
+static void play(const struct sl_buf *wire, size_t cut, size_t end)
+{
+    struct sl_stream packets = {.part = SL_BUF_INIT};
+    uint8_t *bytes = sl_malloc(end + 1);
+    size_t at = 0, used;
+    memcpy(bytes, wire->data + wire->start, end);
+    sl_stream_start(&packets, false);
+    while (at < end) {
+        struct sl_stream_item item;
+        size_t piece_end = at < cut ? cut : end;
+        assert_int_equal(sl_stream_next(&packets, bytes + at, piece_end - at, &used, &item), SL_OK);
+        at += used;
+        if (item.kind == SL_STREAM_EVENT) {
+            assert_int_equal(sl_ingest_event(&in, item.bytes, item.len, false, &err), SL_OK);
+            sl_stream_taken(&packets);
+        }
+    }
+    sl_stream_free(&packets);
+    sl_free(bytes);
+    commit();
+    sl_ingest_end(&in);
+}
+
+/* The connection is lost at each byte; the next one sends all from the beginning, as a primary that
+ * has no index might: every group is there once, whole. */
+static void test_lost_at_each_byte(void **state)
+{
+    struct sl_buf wire = SL_BUF_INIT;
+    for (unsigned i = 1; i <= 3; i++) {
+        stream_transaction(&s, 7, i, 11);
+        stream_ddl(&s, 9, i);
+    }
+    stream_packets(&s, 0, 1, &wire);
+    size_t len = sl_buf_len(&wire);
+    for (size_t cut = 0; cut <= len; cut++) {
+        store->published_count = 0;
+        sl_gtid_list_clear(&store->state);
+        begin(true);
+        play(&wire, cut, cut);
+        assert_false(store->is_in_group);
+        begin(true);
+        play(&wire, cut, len);
+        assert_int_equal(store->published_count, 6);
+        for (unsigned i = 0; i < 6; i++) {
+            assert_int_equal(store->published[i].gtid.seq, i / 2 + 1);
+            assert_int_equal(store->published[i].events, i % 2 ? 2 : 4);
+        }
+    }
+    sl_buf_free(&wire);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_groups),       TEST(test_left_out),      TEST(test_rotate),
-        TEST(test_cut_by_file),  TEST(test_gtid_in_group), TEST(test_no_group),
-        TEST(test_no_fde),       TEST(test_hole),          TEST(test_order),
-        TEST(test_damage),       TEST(test_short),         TEST(test_no_checksums),
-        TEST(test_twice),        TEST(test_new_domain),    TEST(test_ddl_only),
-        TEST(test_full_at_each), TEST(test_ack),           TEST(test_beyond_4g),
+        TEST(test_groups),
+        TEST(test_left_out),
+        TEST(test_rotate),
+        TEST(test_cut_by_file),
+        TEST(test_gtid_in_group),
+        TEST(test_no_group),
+        TEST(test_no_fde),
+        TEST(test_hole),
+        TEST(test_order),
+        TEST(test_damage),
+        TEST(test_short),
+        TEST(test_no_checksums),
+        TEST(test_twice),
+        TEST(test_new_domain),
+        TEST(test_ddl_only),
+        TEST(test_full_at_each),
+        TEST(test_lost_at_each_byte),
+        TEST(test_ack),
+        TEST(test_beyond_4g),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,9 @@ void sl_store_catalogue_drop(struct sl_store *s, unsigned count)
         sl_store_entry_unref(s->entries[i]);
     }
     s->count -= count;
-    memmove(s->entries, s->entries + count, s->count * sizeof(s->entries[0]));
+    if (s->count > 0) { /* an empty catalogue may have no array at all */
+        memmove(s->entries, s->entries + count, s->count * sizeof(s->entries[0]));
+    }
 }
 
 int sl_store_catalogue_find(struct sl_store *s, uint64_t number)
@@ -169,7 +171,8 @@ int sl_store_list_write(struct sl_store *s, struct sl_err *err)
         sl_buf_free(&text);
         return sl_err_set(err, rc, "out of memory writing '%s'", path);
     }
-    if (sl_store_io_replace(s->datadir, path, text.data + text.start, sl_buf_len(&text)) != 0) {
+    struct sl_slice bytes = sl_buf_slice(&text);
+    if (sl_store_io_replace(s->datadir, path, bytes.data, bytes.len) != 0) {
         rc = sl_store_fail(s, "cannot write", path, err);
     }
     sl_buf_free(&text);

@@ -102,7 +102,9 @@ static int by_number(const void *a, const void *b)
 /* Sorts, and makes one of a plain file and its compressed copy. */
 static void order(struct finds *all)
 {
-    qsort(all->file, all->count, sizeof(all->file[0]), by_number);
+    if (all->count > 1) {
+        qsort(all->file, all->count, sizeof(all->file[0]), by_number);
+    }
     unsigned kept = 0;
     for (unsigned i = 0; i < all->count; i++) {
         if (kept > 0 && all->file[kept - 1].number == all->file[i].number) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin/admin_state.h"
+#include "admin/relay.h"
 #include "admin/resources.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -421,6 +422,7 @@ void sl_admin_metrics_get(struct sl_admin_request *rq, struct sl_admin_response 
     services(out, rq->core);
     workers(out, rq->core);
     monitors(out, rq->core);
+    sl_admin_relay_metrics(out, rq->core);
     rs->status = 200;
     rs->content_type = CONTENT_TYPE;
 }

@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "admin/diag_json.h"
 #include "admin/jsonapi.h"
 #include "admin/params.h"
+#include "admin/relay.h"
 #include "admin/resources.h"
 #include "admin/tune.h"
 #include "admin/text.h"
@@ -95,20 +95,7 @@ static json_t *parameters_json(const struct sl_service *s)
     json_t *o = json_pack("{s:s}", "type", "service");
     sl_params_add(o, &sl_settings_service, &s->settings, hidden);
     sl_tune_show_service(o, s);
-    if (s->router->settings != NULL && s->router_settings != NULL) {
-        sl_params_add(o, s->router->settings, s->router_settings, NULL);
-    }
     return o;
-}
-
-static json_t *diagnostics_json(const struct sl_service *s)
-{
-    struct sl_diag_json d;
-    sl_diag_json_begin(&d);
-    if (s->ops->diagnostics != NULL) {
-        s->ops->diagnostics(s, &d.base);
-    }
-    return sl_diag_json_end(&d);
 }
 
 static json_t *listeners_json(const struct sl_admin_request *rq, const struct sl_service *s)
@@ -154,7 +141,7 @@ static json_t *attributes_json(const struct sl_admin_request *rq, struct sl_serv
         o, "users_last_update",
         sl_jsonapi_date(s->accounts != NULL ? sl_account_manager_last_load_s(s->accounts) : 0));
     json_object_set_new(o, "source", sl_jsonapi_source(s->source_file, false));
-    json_object_set_new(o, "router_diagnostics", diagnostics_json(s));
+    json_object_set_new(o, "router_diagnostics", sl_admin_diagnostics(s));
     json_object_set_new(o, "parameters", parameters_json(s));
     return o;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PATCH of /maxscale and /services/:name: the settings of the session inspector, which are in force
- * at once, for sessions with their next command, and until the daemon ends. Every other setting is
- * refused by name. All values are checked before the first one is taken. Connection's thread.
+ * at once, for sessions with their next command, and until the daemon ends; and those of routers that
+ * can change theirs. Every other setting is refused by name. All values are checked before the first
+ * one is taken. Connection's thread.
  */
 #include "admin/tune.h"
 
@@ -36,6 +37,10 @@ static char *text_of(const struct sl_setting *row, const json_t *value)
         return sl_xstrdup(json_string_value(value));
     case JSON_INTEGER:
         return sl_xasprintf("%lld", (long long)json_integer_value(value));
+    case JSON_TRUE:
+        return sl_xstrdup("true");
+    case JSON_FALSE:
+        return sl_xstrdup("false");
     case JSON_NULL:
         return sl_xstrdup(row->default_text ? row->default_text : "");
     default:
@@ -60,7 +65,8 @@ static bool take(struct sl_admin_response *rs, const struct sl_settings *table,
     char *text = text_of(row, value);
     int rc = text != NULL
                  ? sl_setting_parse(row, settings, text, &err)
-                 : sl_err_set(&err, SL_EINVAL, "%s: expected a string, a number or null", name);
+                 : sl_err_set(&err, SL_EINVAL,
+                              "%s: expected a string, a number, a truth value or null", name);
     if (rc < 0) {
         sl_admin_fail(rs, 400, "%s", err.text);
     }
@@ -68,17 +74,24 @@ static bool take(struct sl_admin_response *rs, const struct sl_settings *table,
     return rc == SL_OK;
 }
 
-/* All parameters of the body into the settings. False: the answer tells what is wrong. */
-static bool take_all(const struct sl_admin_request *rq, struct sl_admin_response *rs,
-                     const struct sl_settings *table, const char *const *names, void *settings)
+/* The parameters of the body; NULL: the answer tells that there are none. */
+static json_t *parameters_of(const struct sl_admin_request *rq, struct sl_admin_response *rs)
 {
     json_t *data = json_object_get(rq->body, "data");
     json_t *parameters = json_object_get(json_object_get(data, "attributes"), "parameters");
     if (!json_is_object(parameters)) {
         sl_admin_fail(rs, 400, "the body has no object at /data/attributes/parameters");
-        return false;
+        return NULL;
     }
-    bool is_good = true;
+    return parameters;
+}
+
+/* All parameters of the body into the settings. False: the answer tells what is wrong. */
+static bool take_all(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                     const struct sl_settings *table, const char *const *names, void *settings)
+{
+    json_t *parameters = parameters_of(rq, rs);
+    bool is_good = parameters != NULL;
     const char *name;
     json_t *value;
     json_object_foreach (parameters, name, value) {
@@ -105,22 +118,95 @@ void sl_admin_maxscale_change(struct sl_admin_request *rq, struct sl_admin_respo
     sl_settings_clear(&sl_settings_global, &settings);
 }
 
+/* ---- services ---- */
+
+/* The settings of a service and of its router, while new values are taken. */
+struct service_change {
+    struct sl_service *service;
+    struct sl_service_settings own;
+    void *routers; /* NULL: the router cannot change its own */
+};
+
+static const char *const nothing[] = {NULL};
+
+static bool take_of_service(struct service_change *c, struct sl_admin_response *rs,
+                            const char *name, const json_t *value)
+{
+    const struct sl_settings *table = c->service->router->settings;
+    const struct sl_setting *row = table != NULL ? sl_settings_find(table, name) : NULL;
+    if (row == NULL) {
+        return take(rs, &sl_settings_service, service_names, name, value, &c->own);
+    }
+    bool may_change = c->routers != NULL && (row->flags & SL_SETTING_RUNTIME) != 0;
+    const char *const names[] = {name, NULL};
+    return take(rs, table, may_change ? names : nothing, name, value, c->routers);
+}
+
+/* False: the answer tells what is wrong. */
+static bool take_service(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                         struct service_change *c)
+{
+    json_t *parameters = parameters_of(rq, rs);
+    bool is_good = parameters != NULL;
+    const char *name;
+    json_t *value;
+    json_object_foreach (parameters, name, value) {
+        is_good &= take_of_service(c, rs, name, value);
+    }
+    return is_good;
+}
+
+static void set_service(const struct sl_admin_request *rq, struct sl_admin_response *rs,
+                        struct service_change *c)
+{
+    struct sl_err err = SL_ERR_INIT;
+    if (c->routers != NULL && c->service->ops->settings_set(c->service, c->routers, &err) < 0) {
+        sl_admin_fail(rs, 400, "%s", err.text);
+        return;
+    }
+    atomic_store(&c->service->retain_last_statements, c->own.retain_last_statements);
+    sl_recorder_configure(rq->core);
+    rs->status = 204;
+}
+
+/* The router's settings in force; NULL: they do not change, or memory is out. Free with
+ * free_routers(). */
+static void *copy_routers(const struct sl_service *service)
+{
+    if (service->ops->settings_get == NULL) {
+        return NULL;
+    }
+    void *copy = sl_calloc(1, service->router->settings->struct_size);
+    if (copy != NULL && service->ops->settings_get(service, copy) < 0) {
+        sl_free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static void free_routers(const struct sl_service *service, void *copy)
+{
+    if (copy != NULL) {
+        sl_settings_clear(service->router->settings, copy);
+        sl_free(copy);
+    }
+}
+
 void sl_admin_service_change(struct sl_admin_request *rq, struct sl_admin_response *rs)
 {
-    struct sl_service *service = sl_core_service(rq->core, rq->args[0]);
-    struct sl_service_settings settings = {0};
-    if (service == NULL) {
+    struct service_change c = {.service = sl_core_service(rq->core, rq->args[0])};
+    if (c.service == NULL) {
         sl_admin_fail_unknown(rs, rq->args[0], "service");
         return;
     }
-    sl_settings_defaults(&sl_settings_service, &settings);
-    settings.retain_last_statements = atomic_load(&service->retain_last_statements);
-    if (take_all(rq, rs, &sl_settings_service, service_names, &settings)) {
-        atomic_store(&service->retain_last_statements, settings.retain_last_statements);
-        sl_recorder_configure(rq->core);
-        rs->status = 204;
+    sl_settings_defaults(&sl_settings_service, &c.own);
+    c.own.retain_last_statements = atomic_load(&c.service->retain_last_statements);
+    c.routers = copy_routers(c.service);
+    if (take_service(rq, rs, &c)) {
+        set_service(rq, rs, &c);
     }
-    sl_settings_clear(&sl_settings_service, &settings);
+    free_routers(c.service, c.routers);
+    sl_settings_clear(&sl_settings_service, &c.own);
 }
 
 void sl_tune_show_global(json_t *parameters, const struct sl_core *core)
@@ -141,4 +227,11 @@ void sl_tune_show_service(json_t *parameters, const struct sl_service *service)
 {
     json_object_set_new(parameters, "retain_last_statements",
                         json_integer(atomic_load(&service->retain_last_statements)));
+    if (service->router->settings == NULL || service->router_settings == NULL) {
+        return;
+    }
+    void *in_force = copy_routers(service);
+    sl_params_add(parameters, service->router->settings,
+                  in_force != NULL ? in_force : service->router_settings, NULL);
+    free_routers(service, in_force);
 }

@@ -12,6 +12,7 @@ struct sl_core;
 struct sl_service;
 
 void sl_tune_show_global(json_t *parameters, const struct sl_core *core);
+/* With the parameters of its router. */
 void sl_tune_show_service(json_t *parameters, const struct sl_service *service);
 
 #endif

@@ -65,6 +65,19 @@ static const struct sl_cli_field SESSIONS[] = {
     {"Memory", "attributes.memory.total"},
     {"I/O-Activity", "attributes.io_activity"},
 };
+static const struct sl_cli_field REPLICAS[] = {
+    {"Service", "relationships.services.data[].id"},
+    {"Server id", "attributes.server_id"},
+    {"Host", "attributes.host"},
+    {"Port", "attributes.port"},
+    {"User", "attributes.user"},
+    {"State", "attributes.state"},
+    {"File", "attributes.file"},
+    {"Offset", "attributes.offset"},
+    {"Bytes behind", "attributes.bytes_behind"},
+    {"GTID", "attributes.gtid_position"},
+    {"Last seen", "attributes.last_seen", SL_CLI_FIELD_LOCAL_TIME},
+};
 static const struct sl_cli_field FILTERS[] = {
     {"Filter", "id"},
     {"Service", "relationships.services.data[].id"},
@@ -166,9 +179,9 @@ static int list_commands(struct sl_cli_call *call)
     return rc;
 }
 
-static bool is_of_service(struct sl_cli_call *call, json_t *listener)
+static bool is_of_service(struct sl_cli_call *call, json_t *object)
 {
-    json_t *services = sl_cli_json_path_get(listener, "relationships.services.data[].id");
+    json_t *services = sl_cli_json_path_get(object, "relationships.services.data[].id");
     bool found = false;
     size_t i;
     json_t *id;
@@ -180,7 +193,7 @@ static bool is_of_service(struct sl_cli_call *call, json_t *listener)
 }
 
 /* With a service: it is looked up first, so that a wrong name is an error and not an empty list. */
-static int list_listeners(struct sl_cli_call *call)
+static int list_of_service(struct sl_cli_call *call)
 {
     json_t *answer;
     if (call->arg_count > 0) {
@@ -190,7 +203,7 @@ static int list_listeners(struct sl_cli_call *call)
         }
         json_decref(answer);
     }
-    int rc = sl_cli_call_get(call, "listeners", NULL, &answer);
+    int rc = sl_cli_call_get(call, call->command->view->resource, NULL, &answer);
     if (rc == SL_OK) {
         put_list(call, json_object_get(answer, "data"), call->arg_count > 0 ? is_of_service : NULL);
         json_decref(answer);
@@ -214,11 +227,13 @@ const struct sl_cli_command sl_cli_list_commands[] = {
     {"list", "servers", "", "Servers and their states", 0, 0, NULL, list, VIEW("servers", SERVERS)},
     {"list", "services", "", "Services", 0, 0, NULL, list, VIEW("services", SERVICES)},
     {"list", "listeners", "[SERVICE]", "Listeners, of all services or of one", 0, 1, NULL,
-     list_listeners, VIEW("listeners", LISTENERS)},
+     list_of_service, VIEW("listeners", LISTENERS)},
     {"list", "monitors", "", "Monitors", 0, 0, NULL, list, VIEW("monitors", MONITORS)},
     {"list", "sessions", "", "Sessions of clients", 0, 0, "rdns", list_sessions,
      VIEW("sessions", SESSIONS)},
     {"list", "filters", "", "Filters", 0, 0, NULL, list, VIEW("filters", FILTERS)},
+    {"list", "replicas", "[SERVICE]", "Replicas of binlog relays, of all or of one", 0, 1, NULL,
+     list_of_service, VIEW("replicas", REPLICAS)},
     {"list", "modules", "", "Modules", 0, 0, NULL, list, VIEW("maxscale/modules", MODULES)},
     {"list", "threads", "", "Worker threads", 0, 0, NULL, list, VIEW("maxscale/threads", THREADS)},
     {"list", "users", "", "Users of the REST API", 0, 0, NULL, list, VIEW("users/inet", USERS)},

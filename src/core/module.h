@@ -65,6 +65,14 @@ struct sl_router_ops {
     /* For GET /services: fields of router_diagnostics. Any thread. */
     void (*diagnostics)(const struct sl_service *service, struct sl_diag *out);
 
+    /* Who replicates from the service, connected or not: an object for each into the array that
+     * was begun. NULL: it serves no replicas. Any thread. */
+    void (*replicas)(const struct sl_service *service, struct sl_diag *out);
+    /* Settings of the module that change while it runs (flag RUNTIME): a copy of those in force,
+     * to be cleared with sl_settings_clear(); new ones, all or none. Both or none. Any thread. */
+    int (*settings_get)(const struct sl_service *service, void *ret);
+    int (*settings_set)(struct sl_service *service, const void *settings, struct sl_err *err);
+
     /* Bytes only: the router takes the accepted socket and never comes to the functions below
      * (router=tcp). */
     void (*accept)(struct sl_listener *listener, struct sl_worker *worker, int fd,

@@ -78,6 +78,7 @@ struct sl_dump {
     struct sl_gtid_list sent; /* the replica's position when it has got all that was sent */
     uint32_t packet_left;   /* bytes of a long event's physical packet that are still to come ... */
     uint64_t payload_left;  /* ... and of its logical one */
+    bool is_ack_wanted;     /* of the event that is being sent */
     bool is_packet_largest; /* another physical packet follows */
     uint32_t part_log_pos;
     uint32_t server_id;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Events as packets: "00", with semi-sync "ef" and a flag, then the event. Sequence numbers run on
- * from 1 and wrap. A payload of 16 MiB - 1 or more takes several physical packets, of which only the
+ * from 1 and wrap; behind an event that is to be acknowledged they begin with 1 again. A payload of 16 MiB - 1 or more takes several physical packets, of which only the
  * first has the bytes in front (replication protocol, "Binlog Network Stream").
  *
  * Packets are gathered in the worker's frame, so that a block of the log takes one copy and one send.
@@ -59,15 +59,27 @@ int sl_dump_put_raw(struct sl_dump *d, const uint8_t *bytes, size_t len)
 }
 
 /* The replica is to acknowledge the last event of each group. */
-static uint8_t *put_front(const struct sl_dump *d, uint8_t *p, bool is_group_end)
+static uint8_t *put_front(struct sl_dump *d, uint8_t *p, bool is_group_end)
 {
     *p++ = 0;
     if (d->is_semi_sync) {
+        d->is_ack_wanted =
+            is_group_end &&
+            atomic_load_explicit(&d->worker->relay->semi_sync_to_replicas, memory_order_relaxed);
         *p++ = SEMI_SYNC_MAGIC;
-        *p++ = is_group_end &&
-               atomic_load_explicit(&d->worker->relay->semi_sync_to_replicas, memory_order_relaxed);
+        *p++ = d->is_ack_wanted;
     }
     return p;
+}
+
+/* An acknowledgement begins a new exchange of packets: it has number 0, what follows here 1 (both
+ * sides of a server do so, Repl_semi_sync_slave::slave_reply and flush_net of the primary). */
+static inline void end_event(struct sl_dump *d)
+{
+    if (d->is_ack_wanted) {
+        d->is_ack_wanted = false;
+        d->seq = 1;
+    }
 }
 
 static size_t front_len(const struct sl_dump *d)
@@ -88,6 +100,7 @@ int sl_dump_put(struct sl_dump *d, const uint8_t *event, uint32_t len, bool is_g
     }
     sl_packet_put_header(p, (uint32_t)(front + len), d->seq++);
     memcpy(put_front(d, p + SL_PACKET_HEADER, is_group_end), event, len);
+    end_event(d);
     return SL_OK;
 }
 
@@ -135,7 +148,11 @@ int sl_dump_put_long(struct sl_dump *d, uint32_t event_length, bool is_group_end
 
 int sl_dump_put_part(struct sl_dump *d, const uint8_t *bytes, size_t len)
 {
-    return put_payload(d, bytes, len);
+    int rc = put_payload(d, bytes, len);
+    if (d->payload_left == 0) {
+        end_event(d);
+    }
+    return rc;
 }
 
 /* ---- events made here ---- */

@@ -534,6 +534,7 @@ struct event replica_event(struct replica *r)
     if (r->is_semi_sync) {
         assert_int_equal(p.data[1], 0xef);
         e.ack = p.data[2];
+        r->seq = e.ack ? 1 : r->seq; /* the acknowledgement has number 0 */
     }
     e.data = p.data + front;
     e.len = (uint32_t)(p.len - front);

@@ -43,16 +43,16 @@ void sl_stream_taken(struct sl_stream *s)
 }
 
 /* What a whole payload is. */
-static int interpret(const struct sl_stream *s, uint8_t *payload, size_t len,
-                     struct sl_stream_item *ret)
+static int interpret(struct sl_stream *s, uint8_t *payload, size_t len, struct sl_stream_item *ret)
 {
     if (len > 0 && payload[0] == SL_FIRST_OK) {
         size_t prefix = s->has_ack_header ? PREFIX_MAX : 1;
         if (len < prefix + SL_EVENT_HEADER || (s->has_ack_header && payload[1] != ACK_MARK)) {
             return SL_EPROTO;
         }
+        s->wants_ack = s->has_ack_header && (payload[2] & 1) != 0;
         *ret = (struct sl_stream_item){SL_STREAM_EVENT, payload + prefix, (uint32_t)(len - prefix),
-                                       s->has_ack_header && (payload[2] & 1) != 0};
+                                       s->wants_ack};
         return SL_OK;
     }
     if (len > 0 && payload[0] == SL_FIRST_ERR) {
@@ -66,10 +66,19 @@ static int interpret(const struct sl_stream *s, uint8_t *payload, size_t len,
     return SL_EPROTO;
 }
 
+/* Is it the number that comes next? */
+static bool is_next(struct sl_stream *s, uint8_t seq)
+{
+    if (seq != s->seq && seq == 1 && s->wants_ack) {
+        s->seq = 1;
+    }
+    return seq == s->seq;
+}
+
 static int begin_packet(struct sl_stream *s)
 {
     uint32_t len = sl_packet_len(s->header);
-    if (sl_packet_seq(s->header) != s->seq ||
+    if (!is_next(s, sl_packet_seq(s->header)) ||
         sl_buf_len(&s->part) + len > (size_t)SL_EVENT_MAX + PREFIX_MAX) {
         return SL_EPROTO;
     }
@@ -143,7 +152,7 @@ int sl_stream_next(struct sl_stream *s, uint8_t *data, size_t len, size_t *ret_u
     if (payload_len == SL_PACKET_MAX || len - SL_PACKET_HEADER < payload_len) {
         return assemble(s, data, len, ret_used, ret);
     }
-    if (sl_packet_seq(data) != s->seq) {
+    if (!is_next(s, sl_packet_seq(data))) {
         return SL_EPROTO;
     }
     int rc = interpret(s, data + SL_PACKET_HEADER, payload_len, ret);

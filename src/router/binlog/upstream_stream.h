@@ -6,6 +6,9 @@
  *   logical payload   physical ones of 0xFFFFFF bytes, ended by a shorter one
  *                     00 [ef flag] event | ff ERR | fe EOF
  *
+ * A semi-synchronous primary counts packets anew, from 1, behind each event that it wants to be
+ * acknowledged (repl_semisync_master.cc, flush_net).
+ *
  * An event that lies whole in the bytes given is handed out where it lies; only one that is cut by
  * the end of the bytes, or that takes several packets, is copied together. Nothing is left
  * unconsumed but an event that the caller does not take.
@@ -35,6 +38,7 @@ struct sl_stream_item {
 struct sl_stream {
     bool has_ack_header; /* every event has `ef flag` in front */
     uint8_t seq;         /* of the next packet */
+    bool wants_ack;      /* the item given last: numbers may begin again behind it */
     bool is_whole;       /* `part` is an item that was not taken yet */
     bool is_in_packet;
     bool is_continued; /* the packet in progress has another one behind it */

@@ -197,6 +197,38 @@ static void test_semi_sync(void **state)
     assert_int_equal(sl_stream_next(&stream, data, len, &used, &item), SL_EPROTO);
 }
 
+/* Behind an event to acknowledge the numbers begin again; behind others they do not. */
+static void test_numbers_begin_again(void **state)
+{
+    uint8_t data[64], one[64];
+    size_t used, len = put(data, 1, 0, 30);
+    struct sl_stream_item item;
+    data[5] = 0xef;
+    for (unsigned i = 0; i < 3; i++) { /* 1 2 | 1 2 | 1 2 */
+        data[3] = 1;
+        data[6] = 0;
+        if (i == 0) {
+            sl_stream_start(&stream, true);
+        }
+        item = next(data, i == 1 ? 2 : len, &used); /* also in pieces */
+        if (i == 1) {
+            item = next(data + 2, len - 2, &used);
+        }
+        assert_false(item.wants_ack);
+        sl_stream_taken(&stream);
+        memcpy(one, data, len);
+        assert_int_equal(sl_stream_next(&stream, one, len, &used, &item), SL_EPROTO);
+        data[3] = 2;
+        data[6] = 1;
+        item = next(data, len, &used);
+        assert_true(item.wants_ack);
+        sl_stream_taken(&stream);
+    }
+    data[3] = 3; /* or go on */
+    item = next(data, len, &used);
+    assert_true(item.wants_ack);
+}
+
 static void test_ends(void **state)
 {
     uint8_t data[64] = {5, 0, 0, 1, 0xfe, 0, 0, 2, 0};
@@ -251,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large, reset, release),
         cmocka_unit_test_setup_teardown(test_exactly_full, reset, release),
         cmocka_unit_test_setup_teardown(test_semi_sync, reset, release),
+        cmocka_unit_test_setup_teardown(test_numbers_begin_again, reset, release),
         cmocka_unit_test_setup_teardown(test_ends, reset, release),
         cmocka_unit_test_setup_teardown(test_nonsense, reset, release),
         cmocka_unit_test_setup_teardown(test_no_memory, reset, release),

@@ -322,6 +322,7 @@ int sl_store_roll_heal(struct sl_store *s, struct sl_err *err)
     struct sl_store_writer *w = &s->writer;
     struct sl_store_entry *e = w->entry;
     sl_store_writer_detach(w);
+    w->written = w->complete = e != NULL ? atomic_load(&e->size) : 0;
     pthread_mutex_lock(&s->lock);
     int rc = sl_gtid_list_copy(&w->state, &s->state);
     pthread_mutex_unlock(&s->lock);

@@ -409,6 +409,47 @@ static void test_lost_at_each_byte(void **state)
     sl_buf_free(&wire);
 }
 
+/* Complete groups wait for room when the connection ends. The next one makes them durable with its
+ * first event, and brings them again: they are not stored twice. */
+static void test_late_and_again(void **state)
+{
+    stream_transaction(&s, 7, 1, 100);
+    stream_ddl(&s, 7, 2);
+    feed_all();
+    uint64_t us;
+    store->commit_rc = SL_ELIMIT;
+    assert_int_equal(sl_store_commit(store, &us, &err), SL_ELIMIT);
+    sl_ingest_end(&in);
+    store->commit_rc = 0;
+    begin(true);
+    assert_int_equal(in.state.count, 0);
+    feed_all();
+    commit();
+    assert_int_equal(store->published_count, 2);
+    assert_int_equal(in.groups_dropped, 2);
+}
+
+/* What the store has lost is asked for again, also when groups that were left out are not. */
+static void test_lost_with_ddl_only(void **state)
+{
+    stream_transaction(&s, 7, 1, 100);
+    stream_ddl(&s, 7, 2);
+    in.ddl_only = true;
+    feed_all();
+    uint64_t us;
+    store->commit_rc = SL_ESYS;
+    assert_int_equal(sl_store_commit(store, &us, &err), SL_ESYS);
+    sl_ingest_end(&in);
+    store->commit_rc = 0;
+    store->complete_count = 0; /* beginning a file heals the store: its end is the published one */
+    assert_int_equal(sl_ingest_start(&in, true), SL_OK);
+    sl_ingest_begin(&in, true);
+    feed_all();
+    commit();
+    assert_int_equal(store->published_count, 1);
+    assert_int_equal(store->published[0].gtid.seq, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -429,6 +470,8 @@ int main(void)
         TEST(test_new_domain),
         TEST(test_ddl_only),
         TEST(test_full_at_each),
+        TEST(test_late_and_again),
+        TEST(test_lost_with_ddl_only),
         TEST(test_lost_at_each_byte),
         TEST(test_ack),
         TEST(test_beyond_4g),

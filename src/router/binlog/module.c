@@ -220,6 +220,11 @@ static void answer_ok(struct sl_relay_session *rs, const uint8_t *payload, size_
     sl_session_answer_ok(rs->session);
 }
 
+static void answer_database(struct sl_relay_session *rs, const uint8_t *payload, size_t len)
+{
+    sl_relay_use_database(rs, sl_slice(payload, len));
+}
+
 static void answer_reset(struct sl_relay_session *rs, const uint8_t *payload, size_t len)
 {
     forget(rs);
@@ -291,7 +296,7 @@ static const struct {
 } commands[] = {
     {SL_COM_QUERY, sl_relay_query},
     {SL_COM_PING, answer_ok},
-    {SL_COM_INIT_DB, answer_ok},
+    {SL_COM_INIT_DB, answer_database},
     {SL_COM_STATISTICS, answer_statistics},
     {SL_COM_FIELD_LIST, answer_field_list},
     {SL_COM_SET_OPTION, answer_eof},

@@ -14,6 +14,11 @@ static void answer_nothing(struct sl_relay_session *rs, const struct sl_relay_st
     sl_relay_answer_ok(rs);
 }
 
+static void use(struct sl_relay_session *rs, const struct sl_relay_statement *st)
+{
+    sl_relay_use_database(rs, st->text);
+}
+
 static void answer_empty(struct sl_relay_session *rs, const struct sl_relay_statement *st)
 {
     sl_session_answer_error(rs->session, 1065, "42000", "Query was empty");
@@ -49,6 +54,7 @@ static const struct {
     [SL_RELAY_PURGE_TO] = {sl_relay_purge_to, SL_PRIV_SUPER | SL_PRIV_BINLOG_ADMIN},
     [SL_RELAY_PURGE_BEFORE] = {sl_relay_purge_before, SL_PRIV_SUPER | SL_PRIV_BINLOG_ADMIN},
     [SL_RELAY_FLUSH_LOGS] = {sl_relay_flush_logs, SL_PRIV_SUPER | SL_PRIV_RELOAD},
+    [SL_RELAY_USE] = {use, 0},
     [SL_RELAY_SET] = {sl_relay_set, 0},
     [SL_RELAY_SELECT] = {sl_relay_select, 0},
 };

@@ -62,6 +62,9 @@ void sl_relay_answer_ok(struct sl_relay_session *rs);
 void sl_relay_answered(struct sl_relay_session *rs, const struct sl_buf *packets, uint8_t next_seq);
 /* Server status for OK and EOF packets. */
 uint16_t sl_relay_status(const struct sl_relay_session *rs);
+/* There are no databases: 1049, so that mariadb-dump and the like are told at once; but for those
+ * that clients choose without need. */
+void sl_relay_use_database(struct sl_relay_session *rs, struct sl_slice name);
 /* 1064 near this. */
 void sl_relay_answer_syntax(struct sl_relay_session *rs, struct sl_slice near);
 

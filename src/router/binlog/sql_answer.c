@@ -82,6 +82,16 @@ void sl_relay_answer_ok(struct sl_relay_session *rs)
     send_all(rs, &out, rc, (uint8_t)(rs->session->next_seq + 1));
 }
 
+void sl_relay_use_database(struct sl_relay_session *rs, struct sl_slice name)
+{
+    if (sl_slice_equal_nocase(name, "information_schema") || sl_slice_equal_nocase(name, "mysql")) {
+        sl_relay_answer_ok(rs);
+        return;
+    }
+    sl_session_answer_error(rs->session, SL_ER_BAD_DB, NULL, "Unknown database '%.*s'",
+                            (int)SL_MIN(name.len, (size_t)64), (const char *)name.data);
+}
+
 void sl_relay_answer_syntax(struct sl_relay_session *rs, struct sl_slice near)
 {
     sl_session_answer_error(rs->session, SL_ER_PARSE, NULL,

@@ -359,6 +359,7 @@ static bool moment(struct sl_relay_parser *p)
 static bool database(struct sl_relay_parser *p)
 {
     bool is = p->token.kind == SL_TOK_WORD || p->token.kind == SL_TOK_QUOTED;
+    p->statement->text = p->token.text;
     sl_parser_next(p);
     return is;
 }
@@ -402,7 +403,7 @@ static const struct {
     {"start transaction", SL_RELAY_NOTHING, anything},
     {"commit", SL_RELAY_NOTHING, anything},
     {"rollback", SL_RELAY_NOTHING, anything},
-    {"use", SL_RELAY_NOTHING, database},
+    {"use", SL_RELAY_USE, database},
     {"unlock tables", SL_RELAY_NOTHING, nothing},
     {"do", SL_RELAY_NOTHING, anything},
 };

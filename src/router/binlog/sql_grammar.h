@@ -42,6 +42,7 @@ enum sl_relay_statement_kind {
     SL_RELAY_PURGE_TO,
     SL_RELAY_PURGE_BEFORE,
     SL_RELAY_FLUSH_LOGS,
+    SL_RELAY_USE,
     SL_RELAY_SET,
     SL_RELAY_SELECT,
     SL_RELAY_KIND_COUNT
@@ -108,7 +109,7 @@ struct sl_relay_statement {
     bool has_until;
     bool has_limit, has_from;
     struct sl_slice connection; /* 'name' of a connection */
-    struct sl_slice text;       /* PURGE TO, SHOW BINLOG EVENTS IN */
+    struct sl_slice text;       /* PURGE TO, SHOW BINLOG EVENTS IN, USE */
     uint64_t from, limit_offset, limit;
     struct sl_relay_time time;
     unsigned column_count, setting_count, pattern_count;

@@ -264,7 +264,10 @@ static void show_slave(struct sl_relay_session *rs, size_t from, size_t to)
     }
     struct sl_relay_rows rows;
     sl_relay_rows_begin(&rows, rs, columns, to - from);
-    sl_relay_rows_add(&rows, cells); /* also before the first CHANGE MASTER: there is one relay */
+    /* Nothing was configured: no connection, as on a server. */
+    if (s.up.target.host || s.up.selects_master) {
+        sl_relay_rows_add(&rows, cells);
+    }
     sl_relay_rows_end(&rows);
     sl_upstream_target_clear(&s.up.target);
     sl_buf_free(&s.position);

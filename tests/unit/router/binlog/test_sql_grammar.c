@@ -67,7 +67,7 @@ static void kinds(void **state)
         {"begin", SL_RELAY_NOTHING},
         {"START TRANSACTION READ ONLY", SL_RELAY_NOTHING},
         {"commit", SL_RELAY_NOTHING},
-        {"use `test`", SL_RELAY_NOTHING},
+        {"use `test`", SL_RELAY_USE},
         {"set names latin1", SL_RELAY_SET},
         {"set statement max_statement_time=1 for show slave status", SL_RELAY_SHOW_SLAVE},
         {"SET STATEMENT a=1, b='x' FOR SELECT @@server_id", SL_RELAY_SELECT},

@@ -58,23 +58,27 @@ static void apply_list(struct sl_gtid_skip *s, const struct sl_gtid_list *list)
     }
 }
 
-/* What lies between the file's beginning and the place where the reader starts: it holds nothing
- * that the replica lacks, and the sequence numbers of its domains only go up. */
+/* What of a position, or of its end, has come by in front of the place where the reader starts. By
+ * server: without strict mode at the primaries the numbers of another server say nothing. */
+static bool forget_reached(struct sl_gtid_list *position, const struct sl_gtid_list *start)
+{
+    bool has_any = false;
+    for (uint32_t i = position->count; i > 0; i--) {
+        if (sl_gtid_state_has(start, position->gtid[i - 1])) {
+            forget(position, &position->gtid[i - 1]);
+            has_any = true;
+        }
+    }
+    return has_any;
+}
+
+/* What lies between the file's beginning and that place holds nothing that the replica lacks. */
 static int apply_start(struct sl_gtid_skip *s, const struct sl_gtid_list *start)
 {
+    s->is_list_due = forget_reached(&s->pending, start);
+    forget_reached(&s->until, start);
     for (uint32_t i = 0; i < start->count; i++) {
-        struct sl_gtid g = start->gtid[i];
-        const struct sl_gtid *mine = sl_gtid_position_find(&s->pending, g.domain);
-        if (mine && mine->seq == g.seq) {
-            g = *mine;
-            forget(&s->pending, mine);
-            s->is_list_due = true;
-        }
-        const struct sl_gtid *end = sl_gtid_position_find(&s->until, g.domain);
-        if (end && end->seq <= g.seq) {
-            forget(&s->until, end);
-        }
-        if (g.server_id != 0 && sl_gtid_state_add(&s->state, g) != SL_OK) {
+        if (sl_gtid_state_add(&s->state, start->gtid[i]) != SL_OK) {
             return SL_ENOMEM;
         }
     }

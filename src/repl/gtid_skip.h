@@ -40,7 +40,7 @@ struct sl_gtid_skip_start {
     const struct sl_gtid_list *until;    /* NULL: without end */
     const struct sl_gtid_list *log;      /* state of the whole log now */
     const struct sl_gtid_list *list;     /* GTID_LIST of the file */
-    const struct sl_gtid_list *start; /* newest per domain before the place in the file, or empty */
+    const struct sl_gtid_list *start;    /* state of the log at the place in the file, or empty */
     bool is_strict;
 };
 

@@ -71,19 +71,23 @@ static unsigned choose_file(const struct world *w, const uint8_t *data, struct s
     return chosen;
 }
 
-/* The last entry of an index of the file all of whose groups the replica has; the newest numbers
- * before it. An index does not know the servers, and there is none if numbers fall. */
+/* The last entry of an index of the file before which there is nothing that the replica lacks, by the
+ * numbers alone, and the log's state there. An index ends where numbers fall. */
 static unsigned choose_place(const struct world *w, const uint8_t *data, unsigned first,
-                             struct sl_gtid_list *ret)
+                             const struct sl_gtid_list *list, struct sl_gtid_list *ret)
 {
     struct sl_gtid_list before = SL_GTID_LIST_INIT;
     unsigned chosen = first;
-    for (unsigned i = first; i < w->count && !w->counts_by_server; i++) {
-        if ((i > first && (data[i + 1] & 0x10)) || i >= w->has[w->log[i].domain]) {
-            break; /* the file ends, or the replica lacks the group */
+    sl_assert(sl_gtid_list_copy(&before, list) == SL_OK);
+    for (unsigned i = first; i < w->count && (i == first || !(data[i + 1] & 0x10)); i++) {
+        struct sl_gtid g = w->log[i];
+        const struct sl_gtid *last = sl_gtid_state_last(&before, g.domain);
+        const struct sl_gtid *reached = sl_gtid_position_find(&w->position, g.domain);
+        if ((last && g.seq <= last->seq) || !reached || reached->seq < g.seq) {
+            break;
         }
-        sl_assert(sl_gtid_position_set(
-                      &before, (struct sl_gtid){w->log[i].domain, 0, w->log[i].seq}) == SL_OK);
+        sl_assert(i < w->has[g.domain]);
+        sl_assert(sl_gtid_state_add(&before, g) == SL_OK);
         if ((i + 1 - first) % INDEX_GAP == 0) {
             chosen = i + 1;
             sl_assert(sl_gtid_list_copy(ret, &before) == SL_OK);
@@ -141,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < first; i++) {
         sl_assert(i < w.has[w.log[i].domain]);
     }
-    first = choose_place(&w, data, first, &start);
+    first = choose_place(&w, data, first, &list, &start);
     struct sl_gtid_skip s;
     struct sl_gtid_skip_start from = {.position = &w.position,
                                       .until = w.has_until ? &w.end : NULL,

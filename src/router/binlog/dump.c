@@ -352,7 +352,7 @@ static void set_request(struct sl_dump *d, const struct sl_binlog_dump *request)
     d->sends_annotate = (request->flags & SL_DUMP_ANNOTATE_ROWS) != 0;
     d->skips_marked = rs->skip_replication;
     d->is_semi_sync = rs->wants_semi_sync;
-    d->heartbeat_ms = (rs->heartbeat_ns + NS_PER_MS - 1) / NS_PER_MS;
+    d->heartbeat_ms = rs->heartbeat_ns / NS_PER_MS + (rs->heartbeat_ns % NS_PER_MS != 0);
     d->sent_ms = now;
     d->waits_until_ms = now + atomic_load(&d->worker->relay->ahead_timeout_ms);
     d->seq = 1;

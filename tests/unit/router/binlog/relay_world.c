@@ -253,11 +253,13 @@ void world_up(struct world *w)
     world_up_with(w, "");
 }
 
-static unsigned sessions(const struct world *w)
+/* Sessions and dumps that are there. */
+static unsigned left(const struct world *w)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < w->core->worker_count; i++) {
         n += atomic_load(&w->core->workers[i].session_count);
+        n += atomic_load(&w->relay->workers[i].dump_count);
     }
     return n;
 }
@@ -265,13 +267,10 @@ static unsigned sessions(const struct world *w)
 void world_down(struct world *w)
 {
     uint64_t deadline = sl_clock_mono_ms() + WAIT_MS;
-    while (sessions(w) > 0 && sl_clock_mono_ms() < deadline) {
+    while (left(w) > 0 && sl_clock_mono_ms() < deadline) {
         usleep(1000);
     }
-    assert_int_equal(sessions(w), 0);
-    for (unsigned i = 0; i < w->relay->worker_count; i++) {
-        assert_int_equal(atomic_load(&w->relay->workers[i].dump_count), 0);
-    }
+    assert_int_equal(left(w), 0);
     sl_core_stop(w->core);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", w->dir);

@@ -3,7 +3,7 @@
  * KILL, and who is remembered. */
 #include "relay_world.h"
 
-#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +352,55 @@ static void test_slow_replicas(void **state)
     replica_close(&fast);
 }
 
+/* ---- what it costs ---- */
+
+struct count {
+    struct sl_message message;
+    sem_t done;
+    uint64_t allocations;
+};
+
+static void on_count(struct sl_message *m, struct sl_loop *loop)
+{
+    struct count *c = SL_CONTAINER_OF(m, struct count, message);
+    c->allocations = sl_mem_thread_allocations();
+    sem_post(&c->done);
+}
+
+static uint64_t allocations(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < w.core->worker_count; i++) {
+        struct count c = {.message.run = on_count};
+        sem_init(&c.done, 0, 0);
+        sl_loop_post(w.core->workers[i].loop, &c.message);
+        sem_wait(&c.done);
+        sem_destroy(&c.done);
+        sum += c.allocations;
+    }
+    return sum;
+}
+
+static void test_no_allocation_per_group(void **state)
+{
+    world_file(&w, true, 0);
+    w.says.connect_state = "";
+    struct replica r;
+    replica_start(&w, &r, 2);
+    replica_expect_start(&r, "pbin.000001");
+    uint64_t before = 0;
+    for (unsigned i = 1; i <= 300; i++) {
+        char gtid[32];
+        snprintf(gtid, sizeof gtid, "7-1-%u", i);
+        world_group(&w, gtid, 3, 500);
+        world_commit(&w);
+        replica_expect_group(&r, gtid);
+        before = i == 100 ? allocations() : before;
+    }
+    assert_int_equal(allocations(), before);
+    replica_close(&r);
+}
+
 /* Killed while its socket is full. */
 static void test_kill_a_stalled_one(void **state)
 {
@@ -518,6 +567,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill, up, down),
         cmocka_unit_test_setup_teardown(test_large_events, up, down),
         cmocka_unit_test_setup_teardown(test_slow_replicas, up, down),
+        cmocka_unit_test_setup_teardown(test_no_allocation_per_group, up, down),
         cmocka_unit_test_setup_teardown(test_kill_a_stalled_one, up, down),
         cmocka_unit_test_setup_teardown(test_remembered, up, down),
         cmocka_unit_test(test_remembered_over_a_restart),

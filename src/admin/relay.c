@@ -167,15 +167,26 @@ static bool value_of(const struct metric *m, const json_t *object, double *ret)
     return v != NULL && (!json_is_null(v) || strcmp(m->field, "session_id") == 0);
 }
 
+static json_int_t server_id_of(const json_t *replica)
+{
+    return json_integer_value(json_object_get(replica, "server_id"));
+}
+
+/* Several may have the same server id: programs that read the log have 0, and one that has just come
+ * again stands beside what is remembered of it. No two samples may have the same labels, so that the
+ * newest, which is the last of them in the list, is the one that is shown. */
 static void put_replicas(struct sl_buf *out, const struct metric *m, const char *service,
                          const json_t *diagnostics)
 {
     size_t i;
     json_t *replica;
-    json_array_foreach (json_object_get(diagnostics, PATH), i, replica) {
+    const json_t *list = json_object_get(diagnostics, PATH);
+    json_array_foreach (list, i, replica) {
         double value;
-        json_int_t id = json_integer_value(json_object_get(replica, "server_id"));
-        if (value_of(m, replica, &value)) {
+        json_int_t id = server_id_of(replica);
+        bool is_last =
+            i + 1 == json_array_size(list) || server_id_of(json_array_get(list, i + 1)) != id;
+        if (is_last && value_of(m, replica, &value)) {
             sl_buf_printf(out, "sealane_%s{service=\"%s\",server_id=\"%lld\"} %.17g\n", m->name,
                           service, (long long)id, value);
         }

@@ -71,19 +71,20 @@ static void free_over(struct sl_relay_worker *rw)
 
 /* ---- the end ---- */
 
-/* The last packet; then the session takes commands again. */
+/* The last packet; then the session takes commands again. Inside an event nothing can be said. */
 static void end_with(struct sl_dump *d, struct sl_buf *packet, int rc)
 {
     struct sl_session *s = sl_dump_session(d);
+    bool is_inside = d->payload_left > 0; /* of an event: the replica takes all that comes for it */
     sl_dump_flush(d);
-    if (rc == SL_OK) {
+    if (rc == SL_OK && !is_inside) {
         rc = sl_conn_write(&s->client, sl_buf_slice(packet).data, sl_buf_len(packet));
     }
     sl_buf_free(packet);
     leave(d);
     s->is_raw = false;
-    if (rc != SL_OK) {
-        sl_session_close(s, "out of memory");
+    if (rc != SL_OK || is_inside) {
+        sl_session_close(s, rc != SL_OK ? "out of memory" : "its dump ends inside an event");
     } else {
         sl_session_command_done(s);
     }

@@ -200,6 +200,8 @@ static void on_writable(struct sl_session *s)
         sl_dump_on_writable(rs);
     } else if (rs && rs->events) {
         sl_relay_events_go_on(rs);
+    } else if (rs) {
+        sl_relay_script_go_on(rs);
     }
 }
 

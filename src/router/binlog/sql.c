@@ -99,7 +99,15 @@ void sl_relay_script_end(struct sl_relay_session *rs)
     sl_free(rs->script);
     rs->script = NULL;
     rs->script_len = rs->script_at = 0;
-    rs->has_more = false;
+    rs->has_more = rs->more_waits = false;
+}
+
+void sl_relay_script_go_on(struct sl_relay_session *rs)
+{
+    if (rs->more_waits) {
+        rs->more_waits = false;
+        sl_loop_defer(rs->session->worker->loop, &rs->more);
+    }
 }
 
 uint16_t sl_relay_status(const struct sl_relay_session *rs)
@@ -117,7 +125,10 @@ void sl_relay_answered(struct sl_relay_session *rs, const struct sl_buf *packets
     } else {
         s->next_seq = next_seq;
         sl_session_begin(s);
-        sl_loop_defer(s->worker->loop, &rs->more);
+        rs->more_waits = sl_conn_is_full(&s->client);
+        if (!rs->more_waits) {
+            sl_loop_defer(s->worker->loop, &rs->more);
+        }
     }
 }
 

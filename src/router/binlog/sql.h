@@ -25,6 +25,7 @@
 /* Of a new session, and of one that closes. */
 void sl_relay_script_init(struct sl_relay_session *rs);
 void sl_relay_script_end(struct sl_relay_session *rs);
+void sl_relay_script_go_on(struct sl_relay_session *rs); /* there is room in the socket */
 
 typedef void sl_relay_run(struct sl_relay_session *rs, const struct sl_relay_statement *st);
 

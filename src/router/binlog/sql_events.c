@@ -56,9 +56,25 @@ void sl_relay_events_end(struct sl_relay_session *rs)
     }
 }
 
+/* Rows that are ready go to the client. False: out of memory. */
+static bool flush(struct sl_relay_events *w)
+{
+    struct sl_relay_rows *r = &w->rows;
+    if (!w->has_begun) {
+        return true;
+    }
+    bool is_good = sl_writer_finish(&r->set.writer) == SL_OK &&
+                   sl_conn_write(&w->rs->session->client, sl_buf_slice(&r->buf).data,
+                                 sl_buf_len(&r->buf)) == SL_OK;
+    sl_buf_clear(&r->buf);
+    r->set.writer = sl_writer_buf(&r->buf);
+    return is_good;
+}
+
 static void fail(struct sl_relay_events *w, uint16_t code, const char *text)
 {
     struct sl_relay_session *rs = w->rs;
+    flush(w); /* rows that are ready have numbers: the error's follows theirs */
     if (w->has_begun) {
         rs->session->next_seq = w->rows.set.seq;
     }
@@ -302,21 +318,6 @@ static int meet_piece(struct sl_relay_events *w, enum sl_store_step step,
 }
 
 /* ---- the walk ---- */
-
-/* Rows that are ready go to the client. False: out of memory. */
-static bool flush(struct sl_relay_events *w)
-{
-    struct sl_relay_rows *r = &w->rows;
-    if (!w->has_begun) {
-        return true;
-    }
-    bool is_good = sl_writer_finish(&r->set.writer) == SL_OK &&
-                   sl_conn_write(&w->rs->session->client, sl_buf_slice(&r->buf).data,
-                                 sl_buf_len(&r->buf)) == SL_OK;
-    sl_buf_clear(&r->buf);
-    r->set.writer = sl_writer_buf(&r->buf);
-    return is_good;
-}
 
 /* One column and row. */
 static void answer_position(struct sl_relay_session *rs, struct sl_slice title, const char *cell)

@@ -192,17 +192,13 @@ static bool is_gtid_word(const struct sl_relay_value *v)
 }
 
 /* One option; false: the error was answered. */
-static bool apply(struct sl_relay_session *rs, const struct sl_relay_statement *st,
-                  const struct sl_relay_setting *s, struct sl_upstream_target *t)
+static bool apply(struct sl_relay_session *rs, const struct sl_relay_setting *s,
+                  struct sl_upstream_target *t)
 {
     const struct option *o = find_option(s->name);
     const char *allowed = NULL;
     if (!o) {
-        const uint8_t *end = st->settings[st->setting_count - 1].value.text.data +
-                             st->settings[st->setting_count - 1].value.text.len;
-        bool is_inside = end >= s->name.data;
-        sl_relay_answer_syntax(rs, is_inside ? sl_slice(s->name.data, (size_t)(end - s->name.data))
-                                             : s->name);
+        sl_relay_answer_syntax(rs, s->name);
         return false;
     }
     if (o->kind == OPTION_NO_FILE || (o->kind == OPTION_GTID && !is_gtid_word(&s->value))) {
@@ -246,7 +242,7 @@ void sl_relay_change_master(struct sl_relay_session *rs, const struct sl_relay_s
     }
     bool is_good = true;
     for (unsigned i = 0; i < st->setting_count && is_good; i++) {
-        is_good = apply(rs, st, &st->settings[i], &t);
+        is_good = apply(rs, &st->settings[i], &t);
     }
     if (is_good) {
         t.port = t.port ? t.port : DEFAULT_PORT;

@@ -314,6 +314,28 @@ static void test_large_events(void **state)
     }
 }
 
+/* Behind half an event an error would be taken for its other half: only the end of the connection
+ * says that there is no more. */
+static void test_error_inside_an_event(void **state)
+{
+    world_file(&w, true, 0);
+    world_group(&w, "7-1-1", 1, 100000000);
+    world_commit(&w);
+    w.says.connect_state = "";
+    struct replica r;
+    replica_start(&w, &r, 2);
+    replica_expect_start(&r, "pbin.000001");
+    replica_expect(&r, SL_EVENT_GTID);
+    char path[128];
+    snprintf(path, sizeof path, "%s/binlogs/pbin.000001", w.dir);
+    assert_int_equal(truncate(path, 1000000), 0);
+    struct sl_slice packet;
+    while (replica_packet(&r, &packet)) {
+        assert_int_equal(packet.data[0], 0);
+    }
+    replica_close(&r);
+}
+
 /* Some do not read: the others do not wait, and then they get it all. */
 static void test_slow_replicas(void **state)
 {
@@ -566,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_same_server_id, up, down),
         cmocka_unit_test_setup_teardown(test_kill, up, down),
         cmocka_unit_test_setup_teardown(test_large_events, up, down),
+        cmocka_unit_test_setup_teardown(test_error_inside_an_event, up, down),
         cmocka_unit_test_setup_teardown(test_slow_replicas, up, down),
         cmocka_unit_test_setup_teardown(test_no_allocation_per_group, up, down),
         cmocka_unit_test_setup_teardown(test_kill_a_stalled_one, up, down),

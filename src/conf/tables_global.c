@@ -123,9 +123,8 @@ static const struct sl_setting global_rows[] = {
     ROW_AS("event.authentication_failure.level", event_authentication_failure_level, ENUM,
            RT | FUTURE, "LOG_WARNING", 0, 0, levels, "Syslog level of failed logins."),
     /* keys */
-    CHOICE(key_manager, ENUM, RT | FUTURE, "none", key_managers,
-           "Where encryption keys come from."),
-    ROW_AS("file.keyfile", file_keyfile, PATH, SECRET_PATH | FUTURE, NULL, 0, 0, NULL,
+    CHOICE(key_manager, ENUM, RT, "none", key_managers, "Where encryption keys come from."),
+    ROW_AS("file.keyfile", file_keyfile, PATH, SECRET_PATH, NULL, 0, 0, NULL,
            "Keys of key_manager=file."),
     ROW_AS("kmip.host", kmip_host, STRING, RT | FUTURE, NULL, 0, 0, NULL,
            "Host of key_manager=kmip."),

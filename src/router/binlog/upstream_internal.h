@@ -65,7 +65,7 @@ struct sl_upstream {
     bool *lacks;              /* [server_count]: servers that cannot give the position */
     uint64_t lacks_since_ms;
     uint64_t stuck_since_ms; /* 0: not; the cluster goes on, but this stream does not */
-    uint64_t stuck_groups;   /* seen at that time */
+    uint64_t stuck_events;   /* seen at that time */
 
     struct sl_conn conn;
     bool is_conn_used;

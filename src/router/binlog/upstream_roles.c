@@ -253,14 +253,23 @@ static void check_return(struct sl_upstream *u)
     }
 }
 
-/* Does some usable server have what we do not? */
+/* Does what this server has tell what the stream should bring? That of an asynchronous replica does
+ * not: it may have groups of its own. */
+static bool may_tell(const struct sl_upstream *u, const struct sl_server *server)
+{
+    uint32_t status = sl_server_status(server);
+    return sl_status_is_master(status) || sl_status_is_joined(status) ||
+           (server == u->server && sl_status_is_usable(status));
+}
+
+/* The server that has what we do not, if there is one. */
 static struct sl_server *find_ahead(const struct sl_upstream *u)
 {
     const struct sl_service *service = u->relay->service;
     for (unsigned i = 0; i < service->server_count; i++) {
         struct sl_gtid_set position;
         sl_gtid_shared_get(&service->servers[i]->position, &position);
-        if (position.count > 0 && sl_status_is_usable(sl_server_status(service->servers[i])) &&
+        if (position.count > 0 && may_tell(u, service->servers[i]) &&
             !sl_upstream_has_reached(&u->ingest.state, &position)) {
             return service->servers[i];
         }
@@ -268,16 +277,17 @@ static struct sl_server *find_ahead(const struct sl_upstream *u)
     return NULL;
 }
 
-/* Heartbeats come, but what the cluster writes does not. */
+/* Heartbeats come, but what the cluster writes does not. A group that takes long comes event by
+ * event, and an event that takes long is silent if it does not come at all. */
 static void check_stuck(struct sl_upstream *u)
 {
-    const struct sl_ingest *in = &u->ingest;
-    uint64_t groups = in->groups + in->groups_dropped + in->groups_left_out;
+    uint64_t events = u->ingest.events;
+    bool is_moving = events != u->stuck_events || sl_stream_is_inside(&u->stream);
     const struct sl_server *ahead =
         u->server != NULL && u->info.selects_master ? find_ahead(u) : NULL;
-    if (ahead == NULL || groups != u->stuck_groups || u->stuck_since_ms == 0) {
+    if (ahead == NULL || is_moving || u->stuck_since_ms == 0) {
         u->stuck_since_ms = ahead != NULL ? now_ms(u) : 0;
-        u->stuck_groups = groups;
+        u->stuck_events = events;
         return;
     }
     if (now_ms(u) - u->stuck_since_ms <= (uint64_t)u->settings->net_timeout) {

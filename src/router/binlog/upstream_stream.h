@@ -64,5 +64,10 @@ static inline bool sl_stream_is_held(const struct sl_stream *s)
 {
     return s->is_whole;
 }
+/* The bytes ended inside of an event? */
+static inline bool sl_stream_is_inside(const struct sl_stream *s)
+{
+    return sl_buf_len(&s->part) > 0;
+}
 
 #endif

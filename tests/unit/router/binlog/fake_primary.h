@@ -40,9 +40,10 @@ struct primary {
     int err_at; /* the n-th command is answered by err_code, err_text; 0: none */
     unsigned err_code;
     const char *err_text;
-    int silent_at; /* the n-th command is not answered */
-    size_t cut_at; /* bytes of the stream, then a reset */
-    size_t piece;  /* bytes sent at a time; 0: all */
+    int silent_at;     /* the n-th command is not answered */
+    size_t cut_at;     /* bytes of the stream, then a reset */
+    size_t piece;      /* bytes sent at a time; 0: all */
+    unsigned pause_us; /* between two pieces */
     bool wants_ed25519;
     bool has_semi_sync;
     /* seen */
@@ -204,8 +205,12 @@ static inline void stream_out(struct primary *p, int fd, struct sl_buf *out)
     struct sl_slice all = sl_buf_slice(out);
     size_t len = all.len < p->cut_at ? all.len : p->cut_at;
     size_t piece = p->piece > 0 ? p->piece : len;
-    for (size_t at = 0; at < len; at += piece) {
-        send_all(fd, all.data + at, len - at < piece ? len - at : piece);
+    bool is_heard = true;
+    for (size_t at = 0; at < len && is_heard; at += piece) {
+        is_heard = send_all(fd, all.data + at, len - at < piece ? len - at : piece);
+        if (p->pause_us > 0) {
+            usleep(p->pause_us);
+        }
     }
     bool is_cut = len < all.len;
     sl_buf_clear(out);

@@ -32,7 +32,7 @@ enum {
     ENTRY_HEADER = 16,
     SLOT = 16,
     ENTRY_MAX = ENTRY_HEADER + SL_STORE_SLOTS_MAX * SLOT,
-    QUEUE_MAX = 1024 * 1024, /* bytes of entries that wait; more: the index ends */
+    QUEUE_MAX = 16 * 1024 * 1024, /* bytes of entries that wait; more: the index ends */
 };
 
 enum header_flags {

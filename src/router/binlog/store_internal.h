@@ -10,7 +10,8 @@
  *   store_index.c    GTID index files                         -
  *   store_write.c    add, commit, publish                     writer
  *   store_roll.c     from one file to the next                writer
- *   store_read.c     readers and their blocks                 workers
+ *   store_read.c     readers: places, files                   workers
+ *   store_piece.c    what readers get, blocks                 workers
  *   store_plain.c    descriptors that readers share           workers, keeper; under `plain_lock`
  *   store_keep.c     its thread, indexes, decompression       keeper
  *   store_purge.c    purge, compression: which and when       keeper
@@ -43,6 +44,7 @@ enum {
     SL_STORE_HEAD_MAX = 4 * 1024 * 1024, /* bytes of the first events of a file */
     SL_STORE_EXPANDED_MAX = 16,          /* files that are decompressed at a time */
     SL_STORE_FILES_MAX = 1000000,        /* files in a store */
+    SL_STORE_ARCHIVE_POLL_MS = 5000, /* until an archive that is not there is looked for again */
 };
 
 /* The first events of a file. */
@@ -147,6 +149,7 @@ struct sl_store {
     _Atomic bool is_synced;          /* of the tuning */
     _Atomic uint64_t max_file_bytes; /* of the tuning */
     _Atomic bool rotates_soon;
+    _Atomic bool knows_archive; /* its files are in the catalogue */
 
     pthread_mutex_t lock;
     struct sl_store_tuning tuning;
@@ -310,7 +313,8 @@ int sl_store_roll_heal(struct sl_store *s, struct sl_err *err);
 
 /* ---- store_plain.c ---- */
 
-/* A descriptor with the plain bytes of the file, shared; SL_ENOENT: the file is gone. */
+/* A descriptor with the plain bytes of the file, shared. SL_EAGAIN: too many files are decompressed
+ * now, on_grown will tell when to ask again. SL_ESYS. */
 int sl_store_plain_get(struct sl_store *s, struct sl_store_entry *e, int *ret_fd,
                        struct sl_err *err);
 void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e);
@@ -340,8 +344,6 @@ int sl_store_zstd_compress(struct sl_store *s, const char *path, const char *to,
 
 /* May the keeper's long work go on? Serves those who wait for it meanwhile; a sl_store_progress. */
 bool sl_store_keeper_goes_on(void *store, uint64_t bytes);
-/* What keeps the keeper from its work; NULL: nothing. Logged when it changes. */
-void sl_store_keeper_note(struct sl_store *s, const struct sl_err *why);
 /* Decompress for readers; the keeper takes a reference and a use of its own. Under `plain_lock`. */
 void sl_store_keeper_expand(struct sl_store *s, struct sl_store_entry *e);
 
@@ -352,9 +354,9 @@ void sl_store_keeper_wake(struct sl_store *s);
 /* ---- store_purge.c, store_archive.c, store_zstd.c: the keeper's work ---- */
 
 /* Each does what there is to do now. *ret_due_ms (monotonic) becomes the time of the next look if
- * that is earlier. */
-void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms);
-void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms);
+ * that is earlier; *why gets what went wrong. */
+void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why);
+void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why);
 /* Copies, compares, deletes. SL_ESTATE: interrupted. */
 int sl_store_archive(struct sl_store *s, struct sl_store_entry *e, struct sl_err *err);
 /* Deletes the files of an entry that is not in the catalogue any more. */

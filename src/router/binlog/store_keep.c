@@ -22,14 +22,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-void sl_store_keeper_note(struct sl_store *s, const struct sl_err *why)
+/* What keeps the keeper from its work is logged when it changes. */
+static void note(struct sl_store *s, const struct sl_err *why)
 {
-    const char *text = why != NULL ? why->text : "";
+    const char *text = why->text;
     pthread_mutex_lock(&s->lock);
     bool is_new = strncmp(s->stats.keeper_error, text, sizeof(s->stats.keeper_error) - 1) != 0;
     snprintf(s->stats.keeper_error, sizeof(s->stats.keeper_error), "%.255s", text);
     pthread_mutex_unlock(&s->lock);
-    if (is_new && why != NULL) {
+    if (is_new && text[0] != '\0') {
         sl_log_warning("%s; trying again later", text);
     }
 }
@@ -141,13 +142,12 @@ static struct sl_store_entry *next_doomed(struct sl_store *s)
     return e;
 }
 
-static void delete_doomed(struct sl_store *s)
+static void delete_doomed(struct sl_store *s, struct sl_err *why)
 {
     bool had = false;
     for (struct sl_store_entry *e = next_doomed(s); e != NULL; e = next_doomed(s)) {
-        struct sl_err err = SL_ERR_INIT;
-        if (!had && sl_store_list_write(s, &err) < 0) {
-            sl_store_keeper_note(s, &err);
+        if (!had) {
+            sl_store_list_write(s, why);
         }
         had = true;
         sl_store_unlink(s, e);
@@ -228,13 +228,14 @@ static void make_index(struct sl_store *s, struct sl_store_entry *e)
     int rc = sl_store_plain_get(s, e, &fd, &err);
     if (rc == SL_OK) {
         expand_all(s);
-        rc = atomic_load(&e->plain_error) == 0 ? build_index(s, e, fd, &err) : SL_OK;
+        bool is_whole = atomic_load(&e->plain_size) >= atomic_load(&e->size);
+        rc = is_whole ? build_index(s, e, fd, &err) : SL_EAGAIN; /* interrupted, or told already */
         sl_store_plain_put(s, e);
     }
-    if (rc < 0) {
+    if (rc < 0 && rc != SL_EAGAIN) {
         sl_log_warning("no GTID index for binlog file '%s', look-ups in it are slow: %s", name,
                        err.text);
-    } else {
+    } else if (rc == SL_OK) {
         sl_log_info("GTID index of binlog file '%s' was made anew", name);
     }
     pthread_mutex_lock(&s->lock);
@@ -251,19 +252,37 @@ static void make_indexes(struct sl_store *s)
     }
 }
 
+/* ---- the archive ---- */
+
+/* Its files belong into the catalogue; an archive that was not there is looked for again. */
+static void look_into_archive(struct sl_store *s, uint64_t *due_ms, struct sl_err *why)
+{
+    if (atomic_load(&s->knows_archive)) {
+        return;
+    }
+    if (sl_store_scan_archive(s, why) < 0) {
+        *due_ms = sl_clock_mono_ms() + SL_STORE_ARCHIVE_POLL_MS;
+    } else if (s->on_grown != NULL) {
+        s->on_grown(s->arg);
+    }
+}
+
 /* ---- the thread ---- */
 
 static void work(struct sl_store *s, uint64_t *due_ms)
 {
+    struct sl_err why = SL_ERR_INIT;
     expand_all(s);
-    delete_doomed(s);
+    look_into_archive(s, due_ms, &why);
+    delete_doomed(s, &why);
     make_indexes(s);
     if (!atomic_load(&s->keeper.stops)) {
-        sl_store_purge_run(s, due_ms);
+        sl_store_purge_run(s, due_ms, &why);
     }
     if (!atomic_load(&s->keeper.stops)) {
-        sl_store_compress_run(s, due_ms);
+        sl_store_compress_run(s, due_ms, &why);
     }
+    note(s, &why);
 }
 
 static void sleep_until(struct sl_store *s, uint64_t due_ms)
@@ -292,7 +311,7 @@ static void *thread_main(void *arg)
         sleep_until(s, due_ms);
     }
     expand_all(s); /* lets go of what waits: it stops at once */
-    delete_doomed(s);
+    delete_doomed(s, NULL);
     return NULL;
 }
 

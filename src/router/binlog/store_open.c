@@ -364,7 +364,14 @@ static int open_store(struct sl_store *s, struct sl_err *err)
     if (rc == SL_OK) {
         rc = sl_store_list_write(s, err);
     }
-    return rc == SL_OK ? sl_store_keeper_start(s, err) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    struct sl_err why = SL_ERR_INIT;
+    if (sl_store_scan_archive(s, &why) < 0) {
+        sl_log_warning("%s; the archived binlog files are not there for now", why.text);
+    }
+    return sl_store_keeper_start(s, err);
 }
 
 int sl_store_open(const struct sl_store_config *config, struct sl_store **ret, struct sl_err *err)

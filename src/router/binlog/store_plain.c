@@ -21,12 +21,12 @@ enum {
 static int open_expanded(struct sl_store *s, struct sl_store_entry *e, struct sl_err *err)
 {
     if (s->expanded >= SL_STORE_EXPANDED_MAX) {
-        return sl_err_set(err, SL_ELIMIT, "%d compressed binlog files are being read already",
-                          SL_STORE_EXPANDED_MAX);
+        return SL_EAGAIN;
     }
     int fd = sl_store_zstd_scratch(s);
     if (fd < 0) {
-        return sl_store_fail(s, "cannot make a file for decompression in", s->datadir, err);
+        return sl_err_set(err, SL_ESYS, "cannot make a file for decompression in '%s': %s",
+                          s->datadir, strerror(errno));
     }
     e->plain_fd = fd;
     e->is_expanded = true;
@@ -57,8 +57,8 @@ static int open_plain(struct sl_store *s, struct sl_store_entry *e, struct sl_er
             break;
         }
     }
-    return sl_err_set(err, errno == ENOENT ? SL_ENOENT : SL_ESYS, "cannot open '%s': %s", path,
-                      strerror(errno));
+    /* It is in the catalogue: not purged, but out of reach. */
+    return sl_err_set(err, SL_ESYS, "cannot open '%s': %s", path, strerror(errno));
 }
 
 int sl_store_plain_get(struct sl_store *s, struct sl_store_entry *e, int *ret_fd,
@@ -78,11 +78,16 @@ void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e)
 {
     pthread_mutex_lock(&s->plain_lock);
     sl_assert(e->plain_users > 0);
+    bool frees_place = false;
     if (--e->plain_users == 0) {
         sl_store_io->close(e->plain_fd);
         e->plain_fd = -1;
+        frees_place = e->is_expanded && s->expanded == SL_STORE_EXPANDED_MAX;
         s->expanded -= e->is_expanded;
         e->is_expanded = false;
     }
     pthread_mutex_unlock(&s->plain_lock);
+    if (frees_place && s->on_grown != NULL) {
+        s->on_grown(s->arg);
+    }
 }

@@ -142,7 +142,7 @@ static int purge_one(struct sl_store *s, struct candidate *c, uint64_t poll_ms, 
     return rc;
 }
 
-void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms)
+void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why)
 {
     struct sl_err err = SL_ERR_INIT;
     struct candidate c;
@@ -154,8 +154,9 @@ void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms)
         rc = purge_one(s, &c, poll_ms, ret_due_ms, &err);
         let_go(s, &c);
     }
-    bool is_error = rc < 0 && rc != SL_EAGAIN && rc != SL_ESTATE;
-    sl_store_keeper_note(s, is_error ? &err : NULL);
+    if (rc < 0 && rc != SL_EAGAIN && rc != SL_ESTATE) {
+        *why = err;
+    }
 }
 
 /* ---- on request ---- */
@@ -313,7 +314,7 @@ static int compress(struct sl_store *s, struct sl_store_entry *e, struct sl_err 
     return rc;
 }
 
-void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms)
+void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why)
 {
     struct sl_err err = SL_ERR_INIT;
     int rc = SL_OK;
@@ -326,7 +327,7 @@ void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms)
         pthread_mutex_unlock(&s->lock);
         e = rc == SL_OK ? next_plain(s) : NULL;
         if (rc < 0 && rc != SL_ESTATE) {
-            sl_store_keeper_note(s, &err);
+            *why = err;
             earlier(ret_due_ms, poll_ms);
         }
     }

@@ -177,6 +177,33 @@ static void tidy(const char *dir, bool removes_all)
     closedir(d);
 }
 
+static void drop_if_unwritten(struct sl_store *s, const char *name, uint64_t newest)
+{
+    char base[SL_BINLOG_FILE_NAME_MAX + 1], path[PATH_MAX];
+    uint64_t number;
+    bool is_compressed;
+    struct stat st;
+    int n = snprintf(path, sizeof(path), "%s/%s", s->datadir, name);
+    if (split(name, base, &number, &is_compressed) && strcmp(base, s->base) == 0 &&
+        number > newest && n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 &&
+        st.st_size < SL_BINLOG_MAGIC_LEN) {
+        sl_log_warning("binlog file '%s' has nothing in it: deleted", path);
+        sl_store_io->unlink(path);
+    }
+}
+
+/* Files behind the newest that somebody began and never wrote to. */
+static void drop_unwritten(struct sl_store *s, uint64_t newest)
+{
+    DIR *d = opendir(s->datadir);
+    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
+        drop_if_unwritten(s, e->d_name, newest);
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+}
+
 /* ---- entries ---- */
 
 static int measure(struct sl_store *s, struct sl_store_entry *e, const char *path,
@@ -256,6 +283,15 @@ static void say_unserved(struct sl_store *s, uint64_t number, const char *why)
     sl_log_error("'%s/%s' and what is older is not served: %s", s->datadir, name, why);
 }
 
+static int add_or_free(struct sl_store *s, struct sl_store_entry *e)
+{
+    int rc = sl_store_catalogue_add(s, e);
+    if (rc < 0) {
+        sl_store_entry_unref(e);
+    }
+    return rc;
+}
+
 /* Newest first, so that the catalogue can be cut at the first gap; turned around at the end. */
 static int load_all(struct sl_store *s, const struct finds *all, struct sl_err *err)
 {
@@ -281,7 +317,7 @@ static int load_all(struct sl_store *s, const struct finds *all, struct sl_err *
             say_unserved(s, f->number, err->text);
             return SL_OK;
         }
-        rc = rc == SL_OK ? sl_store_catalogue_add(s, e) : rc;
+        rc = rc == SL_OK ? add_or_free(s, e) : rc;
         if (rc < 0) {
             return rc;
         }
@@ -309,6 +345,9 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err)
     tidy(work, true);
     int rc = list(s, s->datadir, &all, err);
     s->next_number = all.count > 0 ? all.file[all.count - 1].number + 1 : 1;
+    if (rc == SL_OK && all.count > 0) {
+        drop_unwritten(s, s->next_number - 1);
+    }
     if (rc == SL_OK) {
         rc = load_all(s, &all, err);
     }
@@ -322,7 +361,7 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err)
 static int insert_first(struct sl_store *s, struct sl_store_entry *e)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = sl_store_catalogue_add(s, e);
+    int rc = add_or_free(s, e);
     if (rc == SL_OK) {
         memmove(s->entries + 1, s->entries, (s->count - 1) * sizeof(s->entries[0]));
         s->entries[0] = e;
@@ -337,22 +376,30 @@ static const struct found *find(const struct finds *all, uint64_t number)
     return all->count == 0 ? NULL : bsearch(&key, all->file, all->count, sizeof(key), by_number);
 }
 
+/* The number in front of the catalogue's first; 0: there is none. */
+static uint64_t number_before(struct sl_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    uint64_t number = s->count > 0 ? s->entries[0]->number - 1 : 0;
+    pthread_mutex_unlock(&s->lock);
+    return number;
+}
+
 int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
 {
     struct finds all = {0};
-    if (s->archivedir == NULL || s->count == 0) {
-        return SL_OK;
-    }
-    int rc = list(s, s->archivedir, &all, err);
-    const struct found *f = find(&all, s->entries[0]->number - 1);
+    bool may_have = s->archivedir != NULL && number_before(s) > 0;
+    int rc = may_have ? list(s, s->archivedir, &all, err) : SL_OK;
+    const struct found *f = find(&all, number_before(s));
     while (rc == SL_OK && f != NULL) {
         struct sl_store_entry *e;
         rc = load(s, f, true, &e, err);
         if (rc == SL_OK) {
             rc = insert_first(s, e);
         }
-        f = find(&all, s->entries[0]->number - 1);
+        f = find(&all, number_before(s));
     }
     sl_free(all.file);
+    atomic_store(&s->knows_archive, rc == SL_OK);
     return rc;
 }

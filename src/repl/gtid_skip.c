@@ -102,7 +102,7 @@ int sl_gtid_skip_init(struct sl_gtid_skip *s, const struct sl_gtid_skip_start *f
         return rc;
     }
     apply_list(s, from->list);
-    s->has_skipped = s->pending.count > 0;
+    s->has_skipped = sl_gtid_skip_is_pending(s);
     rc = apply_start(s, from->start);
     s->is_until_due = s->has_until && s->until.count == 0;
     return rc;

@@ -59,10 +59,10 @@ static inline bool sl_gtid_skip_is_over(const struct sl_gtid_skip *s)
 {
     return s->pending.count == 0 && !s->has_until && !s->is_leaving_out && !s->is_list_due;
 }
-/* Is there anything still that the replica has? */
+/* Is there anything still that the replica has? Strangers do not count. */
 static inline bool sl_gtid_skip_is_pending(const struct sl_gtid_skip *s)
 {
-    return s->pending.count > 0;
+    return s->pending.count > s->strangers.count;
 }
 
 /* The replica's GTID if the group is the first one of a domain that the log did not know at the

@@ -104,15 +104,21 @@ void sl_dump_fail(struct sl_dump *d, uint16_t code, const char *fmt, ...)
     end_with(d, &packet, rc);
 }
 
-void sl_dump_fail_at(struct sl_dump *d, uint16_t code, const char *text)
+void sl_dump_fail_between(struct sl_dump *d, uint16_t code, const char *text, uint64_t event_at,
+                          uint64_t byte_at)
 {
     const char *file = d->reader ? sl_store_reader_file(d->reader) : d->file;
-    uint64_t offset = d->reader ? sl_store_reader_offset(d->reader) : SL_BINLOG_MAGIC_LEN;
     sl_dump_fail(d, code,
                  "%s; the first event '%s' at %" PRIu64
                  ", the last event read from '%s' at %" PRIu64
                  ", the last byte read from '%s' at %" PRIu64 ".",
-                 text, d->file, d->offset, file, offset, file, offset);
+                 text, d->file[0] ? d->file : ".", d->offset, file, event_at, file, byte_at);
+}
+
+void sl_dump_fail_at(struct sl_dump *d, uint16_t code, const char *text)
+{
+    uint64_t offset = d->reader ? sl_store_reader_offset(d->reader) : SL_BINLOG_MAGIC_LEN;
+    sl_dump_fail_between(d, code, text, offset, offset);
 }
 
 void sl_dump_fail_position(struct sl_dump *d, enum sl_gtid_verdict verdict, struct sl_gtid missing)

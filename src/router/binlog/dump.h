@@ -82,7 +82,7 @@ struct sl_dump {
     bool is_packet_largest; /* another physical packet follows */
     uint32_t part_log_pos;
     uint32_t server_id;
-    /* Where the stream begins: as asked for, or of the file that fits the GTID position. */
+    /* As asked for; with a GTID position they only are named in errors. */
     uint64_t offset;
     char file[SL_BINLOG_FILE_NAME_MAX + 1];
 };
@@ -98,6 +98,8 @@ void sl_dump_fail(struct sl_dump *d, uint16_t code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* ... with the places that a server names behind a 1236 or 4052. */
 void sl_dump_fail_at(struct sl_dump *d, uint16_t code, const char *text);
+void sl_dump_fail_between(struct sl_dump *d, uint16_t code, const char *text, uint64_t event_at,
+                          uint64_t byte_at);
 /* ... because the log does not have its position. */
 void sl_dump_fail_position(struct sl_dump *d, enum sl_gtid_verdict verdict, struct sl_gtid missing);
 /* ... as an error of the store deserves it. */

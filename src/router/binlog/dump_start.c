@@ -9,7 +9,6 @@
  * at once. Texts are those of a primary, because replicas and managers read them.
  */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "core/service.h"
 #include "proto/constants.h"
@@ -131,11 +130,15 @@ static void send_first(struct sl_dump *d)
 {
     bool is_inside = !d->is_by_gtid && d->offset > SL_BINLOG_MAGIC_LEN;
     bool has_skipped = d->is_skipping && d->skip.has_skipped;
-    int rc = sl_dump_put_fake_rotate(d, d->file, d->offset, d->rs->checksum_is_crc32);
+    const char *file = sl_store_reader_file(d->reader);
+    int rc = sl_dump_put_fake_rotate(d, file, d->is_by_gtid ? SL_BINLOG_MAGIC_LEN : d->offset,
+                                     d->rs->checksum_is_crc32);
     if (rc == SL_OK && sl_store_reader_has_crc(d->reader) && !d->rs->has_checksum) {
-        sl_dump_fail_at(d, SL_ER_MASTER_FATAL,
-                        "Slave can not handle replication events with the checksum that master is "
-                        "configured to log");
+        sl_dump_fail_between(d, SL_ER_MASTER_FATAL,
+                             "Slave can not handle replication events with the checksum that "
+                             "master is configured to log",
+                             SL_BINLOG_MAGIC_LEN,
+                             SL_BINLOG_MAGIC_LEN + sl_store_reader_fde(d->reader).len);
         return;
     }
     if (rc == SL_OK) {
@@ -146,7 +149,7 @@ static void send_first(struct sl_dump *d)
     }
     if (rc != SL_OK) {
         struct sl_err err;
-        sl_err_set(&err, rc, "the beginning of '%s' cannot be sent: %s", d->file, sl_rc_text(rc));
+        sl_err_set(&err, rc, "the beginning of '%s' cannot be sent: %s", file, sl_rc_text(rc));
         sl_dump_fail_store(d, rc, &err);
         return;
     }
@@ -164,9 +167,8 @@ void sl_dump_begin(struct sl_dump *d)
     if (!is_open) {
         return;
     }
-    snprintf(d->file, sizeof d->file, "%s", sl_store_reader_file(d->reader));
-    d->offset = d->is_by_gtid ? SL_BINLOG_MAGIC_LEN : d->offset;
-    sl_replica_note(d->replica, d->file, d->offset, &d->sent, false);
+    sl_replica_note(d->replica, sl_store_reader_file(d->reader), sl_store_reader_offset(d->reader),
+                    &d->sent, false);
     if (d->heartbeat_ms > 0) {
         sl_timer_start(d->worker->worker->loop, &d->timer, d->heartbeat_ms);
     }

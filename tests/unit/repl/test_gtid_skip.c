@@ -223,7 +223,12 @@ static void test_stranger(void **state)
     const struct sl_gtid *g = sl_gtid_skip_stranger(&s, 8);
     assert_non_null(g);
     assert_int_equal(g->seq, 5);
+    assert_true(sl_gtid_skip_is_pending(&s));
+    feed(&s, "7-1-1", "-L");
+    assert_false(sl_gtid_skip_is_pending(&s)); /* of what the log has */
+    assert_false(sl_gtid_skip_is_over(&s));
     sl_gtid_skip_know(&s, 8);
+    assert_true(sl_gtid_skip_is_pending(&s));
     assert_null(sl_gtid_skip_stranger(&s, 8));
     feed(&s, "8-1-4", "-");
     feed(&s, "8-1-5", "-L");

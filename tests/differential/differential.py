@@ -31,8 +31,10 @@ TOPOLOGIES = {'single': 'single', 'galera': 'galera3'}
 SETUP = ("CREATE OR REPLACE USER fuzz@'%' IDENTIFIED BY 'fuzz';"
          "GRANT ALL ON `fz\\_%`.* TO fuzz@'%'; GRANT SELECT ON test.* TO fuzz@'%'")
 # A replica that is read waits for what was written before. Streaming replication forbids statements
-# or not, depending on whether the connection has been through COM_CHANGE_USER.
-SETTINGS = {'max_allowed_packet': 64 << 20, 'wsrep_sync_wait': 15, 'wsrep_trx_fragment_size': 0}
+# or not, depending on whether the connection has been through COM_CHANGE_USER. A CREATE FUNCTION that
+# a Galera node refuses to an account without SUPER exists on the other nodes all the same.
+SETTINGS = {'max_allowed_packet': 64 << 20, 'wsrep_sync_wait': 15, 'wsrep_trx_fragment_size': 0,
+            'log_bin_trust_function_creators': 1}
 PLAIN = wire.DEFAULT_CAPS
 CAPS = [PLAIN, PLAIN | wire.DEPRECATE_EOF, PLAIN | wire.FOUND_ROWS, PLAIN & ~wire.MULTI_STATEMENTS]
 

@@ -249,8 +249,9 @@ class Grammar:
         if self.chance(0.1):
             inside = [self.pick([self.select, self.select, self.show, self.insert])()
                       for _ in range(self.rng.randint(0, 3))]
-            return [('query', 'START TRANSACTION READ ONLY'), *inside,
-                    ('query', self.pick(['COMMIT', 'ROLLBACK', 'BEGIN', 'COMMIT AND CHAIN']))]
+            end = self.pick(['COMMIT', 'ROLLBACK', 'BEGIN', 'COMMIT AND CHAIN'])
+            chained = [('query', 'COMMIT')] if 'CHAIN' in end and self.several else []
+            return [('query', 'START TRANSACTION READ ONLY'), *inside, ('query', end), *chained]
         return self.transaction_text()
 
     def transaction_text(self):

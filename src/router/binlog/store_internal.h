@@ -318,6 +318,8 @@ int sl_store_roll_heal(struct sl_store *s, struct sl_err *err);
 int sl_store_plain_get(struct sl_store *s, struct sl_store_entry *e, int *ret_fd,
                        struct sl_err *err);
 void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e);
+/* The same if nobody else uses it; else false, and nothing has changed. */
+bool sl_store_plain_put_last(struct sl_store *s, struct sl_store_entry *e);
 
 /* A look-up found the index of a finished file missing or damaged: the keeper makes it anew. */
 void sl_store_index_is_bad(struct sl_store *s, struct sl_store_entry *e);

@@ -69,6 +69,22 @@ static bool expand_on(void *arg, uint64_t bytes)
     return is_wanted && !atomic_load(&s->keeper.stops);
 }
 
+static void fail_readers(struct sl_store *s, struct sl_store_entry *e, int error)
+{
+    atomic_store(&e->plain_error, error);
+    if (s->on_grown != NULL) {
+        s->on_grown(s->arg);
+    }
+}
+
+/* A reader came just when it had been given up for want of one. Use and reference stay. */
+static void expand_again(struct sl_store *s, struct sl_store_entry *e)
+{
+    pthread_mutex_lock(&s->plain_lock);
+    s->keeper.expand[s->keeper.expand_count++] = e; /* where it was taken from there is room */
+    pthread_mutex_unlock(&s->plain_lock);
+}
+
 static void expand(struct sl_store *s, struct sl_store_entry *e)
 {
     char path[PATH_MAX];
@@ -83,12 +99,20 @@ static void expand(struct sl_store *s, struct sl_store_entry *e)
     }
     if (rc < 0 && rc != SL_ESTATE) {
         sl_log_error("%s", err.text);
-        atomic_store(&e->plain_error, rc == SL_ELIMIT ? ENOSPC : EIO);
-        if (s->on_grown != NULL) {
-            s->on_grown(s->arg);
-        }
+        fail_readers(s, e, rc == SL_ELIMIT ? ENOSPC : EIO);
     }
-    sl_store_plain_put(s, e);
+    bool is_interrupted = rc == SL_ESTATE && atomic_load(&s->keeper.stops);
+    bool is_given_up = rc == SL_ESTATE && !is_interrupted;
+    if (is_interrupted) {
+        fail_readers(s, e, ECANCELED);
+    }
+    if (is_given_up && !sl_store_plain_put_last(s, e)) {
+        expand_again(s, e);
+        return;
+    }
+    if (!is_given_up) {
+        sl_store_plain_put(s, e);
+    }
     pthread_mutex_lock(&s->lock);
     sl_store_entry_unref(e);
     pthread_mutex_unlock(&s->lock);

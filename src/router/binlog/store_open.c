@@ -455,14 +455,21 @@ static void unlink_all(struct sl_store *s)
     }
 }
 
-static int reset(struct sl_store *s, struct sl_err *err)
+/* Under `lock`. */
+static int check_unread(const struct sl_store *s, struct sl_err *err)
 {
     unsigned readers = 0;
     for (unsigned i = 0; i < s->count; i++) {
         readers += s->entries[i]->readers;
     }
-    if (readers > 0) {
-        return sl_err_set(err, SL_ESTATE, "%u readers use the binlog files", readers);
+    return readers == 0 ? SL_OK
+                        : sl_err_set(err, SL_ESTATE, "%u readers use the binlog files", readers);
+}
+
+static int reset(struct sl_store *s, struct sl_err *err)
+{
+    if (check_unread(s, err) < 0) {
+        return SL_ESTATE;
     }
     unlink_all(s);
     drop_all(s);
@@ -476,9 +483,15 @@ static int reset(struct sl_store *s, struct sl_err *err)
 
 int sl_store_reset(struct sl_store *store, struct sl_err *err)
 {
+    pthread_mutex_lock(&store->lock);
+    int rc = check_unread(store, err); /* the keeper may be at work for them */
+    pthread_mutex_unlock(&store->lock);
+    if (rc < 0) {
+        return rc;
+    }
     sl_store_keeper_stop(store);
     pthread_mutex_lock(&store->lock);
-    int rc = reset(store, err); /* under the lock: no reader may open a file meanwhile */
+    rc = reset(store, err); /* under the lock: no reader may open a file meanwhile */
     pthread_mutex_unlock(&store->lock);
     if (rc == SL_OK) {
         sl_store_writer_free(&store->writer);

@@ -195,8 +195,9 @@ static int next_plain(struct sl_store_reader *r, struct sl_store_block *b, uint3
     if (r->part_length > 0) {
         return give_part(r, b, max, limit, ret_step, ret, err);
     }
-    bool is_there = b->entry_id == r->entry->id && !b->is_sealed && r->offset >= b->start &&
-                    r->offset < b->start + b->whole;
+    /* A place that was asked for may lie inside of an event: what stands there is read anew. */
+    bool is_there = b->entry_id == r->entry->id && !b->is_sealed && !r->checks_place &&
+                    r->offset >= b->start && r->offset < b->start + b->whole;
     int rc = is_there ? SL_OK : fill(r, b, limit, SL_STORE_BLOCK_SIZE, err);
     if (rc < 0) {
         return rc;

@@ -74,12 +74,14 @@ int sl_store_plain_get(struct sl_store *s, struct sl_store_entry *e, int *ret_fd
     return rc;
 }
 
-void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e)
+/* Not more than `most` uses may be left before. */
+static bool put(struct sl_store *s, struct sl_store_entry *e, uint32_t most)
 {
     pthread_mutex_lock(&s->plain_lock);
     sl_assert(e->plain_users > 0);
-    bool frees_place = false;
-    if (--e->plain_users == 0) {
+    bool is_put = e->plain_users <= most, frees_place = false;
+    e->plain_users -= is_put;
+    if (e->plain_users == 0) {
         sl_store_io->close(e->plain_fd);
         e->plain_fd = -1;
         frees_place = e->is_expanded && s->expanded == SL_STORE_EXPANDED_MAX;
@@ -90,4 +92,15 @@ void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e)
     if (frees_place && s->on_grown != NULL) {
         s->on_grown(s->arg);
     }
+    return is_put;
+}
+
+void sl_store_plain_put(struct sl_store *s, struct sl_store_entry *e)
+{
+    put(s, e, UINT32_MAX);
+}
+
+bool sl_store_plain_put_last(struct sl_store *s, struct sl_store_entry *e)
+{
+    return put(s, e, 1);
 }

@@ -62,8 +62,10 @@ static bool split(const char *name, char base[SL_BINLOG_FILE_NAME_MAX + 1], uint
     return sl_store_number_of(base, plain, ret_number);
 }
 
-/* The first bytes of a binlog or of a zstd file. */
-static bool has_magic(const char *dir, const char *name, bool is_compressed)
+/* The first bytes of a binlog or of a zstd file. A file that cannot be looked at is no other kind of
+ * file: a new one must not take its place. */
+static int has_magic(const char *dir, const char *name, bool is_compressed, bool *ret,
+                     struct sl_err *err)
 {
     static const uint8_t magic[2][4] = {{0xfe, 'b', 'i', 'n'}, {0x28, 0xb5, 0x2f, 0xfd}};
     char path[PATH_MAX];
@@ -71,11 +73,11 @@ static bool has_magic(const char *dir, const char *name, bool is_compressed)
     int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
     if (f == NULL) {
-        return false;
+        return sl_err_set(err, SL_ESYS, "cannot open '%s/%s': %s", dir, name, strerror(errno));
     }
-    bool is_one = fread(bytes, 1, 4, f) == 4 && memcmp(bytes, magic[is_compressed], 4) == 0;
+    *ret = fread(bytes, 1, 4, f) == 4 && memcmp(bytes, magic[is_compressed], 4) == 0;
     fclose(f);
-    return is_one;
+    return SL_OK;
 }
 
 static int note(struct finds *all, uint64_t number, bool is_compressed)
@@ -125,9 +127,13 @@ static int take_name(struct sl_store *s, const char *dir, const char *name, stru
 {
     char base[SL_BINLOG_FILE_NAME_MAX + 1];
     uint64_t number;
-    bool is_compressed;
-    if (!split(name, base, &number, &is_compressed) || !has_magic(dir, name, is_compressed)) {
+    bool is_compressed, is_log;
+    if (!split(name, base, &number, &is_compressed)) {
         return SL_OK;
+    }
+    int rc = has_magic(dir, name, is_compressed, &is_log, err);
+    if (rc < 0 || !is_log) {
+        return rc;
     }
     if (s->base[0] == '\0') {
         memcpy(s->base, base, sizeof(s->base));
@@ -138,7 +144,7 @@ static int take_name(struct sl_store *s, const char *dir, const char *name, stru
                           "must be moved away",
                           dir, s->base, base);
     }
-    int rc = note(all, number, is_compressed);
+    rc = note(all, number, is_compressed);
     return rc < 0 ? sl_err_set(err, rc, "out of memory reading '%s'", dir) : SL_OK;
 }
 
@@ -270,6 +276,7 @@ static int drop_torn(struct sl_store *s, const struct found *f, struct sl_err *e
     if (rc == SL_OK) {
         sl_log_warning("binlog file '%s' ends inside of its first events: deleted", path);
         sl_store_io->unlink(path);
+        s->next_number = f->number; /* no number is left out */
         rc = sl_store_io_sync_dir(s->datadir) != 0 ? sl_store_fail(s, "cannot sync", path, err)
                                                    : SL_OK;
     }

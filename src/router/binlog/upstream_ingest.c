@@ -301,6 +301,9 @@ static int judge(struct sl_ingest *in, const uint8_t *event, uint32_t len,
         return at(in, event, err,
                   was_open ? "the group before it is not complete" : "it belongs to no group");
     }
+    if (in->step == SL_GROUP_BEGIN && in->state.count >= SL_GTID_LIST_MAX) {
+        return at(in, event, err, "the log knows 65536 pairs of domain and server already");
+    }
     if (in->step == SL_GROUP_BEGIN) {
         judge_group(in);
     } else if (was_open && !follows(in, h)) {

@@ -77,11 +77,96 @@ static void test_no_room_after_a_failed_sync(void **state)
     fixture_end(&f);
 }
 
+/* The last file ends inside of its head: the next one takes its number, none is left out. */
+static void test_number_of_a_torn_head(void **state)
+{
+    struct fixture f;
+    char path[256];
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_begin(&f, true);
+    fixture_groups(&f, 1, 2, 100);
+    fixture_begin(&f, false);
+    fixture_close(&f);
+    snprintf(path, sizeof(path), "%s/pbin.000002", f.datadir);
+    assert_int_equal(truncate(path, 100), 0);
+    fixture_open(&f);
+    fixture_begin(&f, false);
+    fixture_groups(&f, 3, 2, 100);
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    assert_true(sl_store_tail(f.store, name, &offset));
+    assert_string_equal(name, "pbin.000002");
+    struct sl_store_reader *r;
+    assert_int_equal(sl_store_reader_open_at(f.store, name, offset, &r, NULL), SL_OK);
+    sl_store_reader_free(r);
+    struct fixture_stream st;
+    fixture_read(&f, "", 64 * 1024, &st);
+    assert_int_equal(st.gtids, 4);
+    assert_true(st.is_in_order);
+    fixture_stream_free(&st);
+    fixture_end(&f);
+}
+
+/* A log file that cannot be looked at is not overlooked: its number is taken. */
+static void test_file_out_of_reach(void **state)
+{
+    struct fixture f;
+    struct sl_err err = SL_ERR_INIT;
+    char path[256];
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_begin(&f, true);
+    fixture_groups(&f, 1, 2, 100);
+    fixture_close(&f);
+    snprintf(path, sizeof(path), "%s/pbin.000002", f.datadir);
+    assert_int_equal(symlink("pbin.000002", path), 0); /* ELOOP, also for root */
+    assert_int_equal(sl_store_open(&f.config, &f.store, &err), SL_ESYS);
+    assert_non_null(strstr(err.text, "pbin.000002"));
+    f.store = NULL;
+    fixture_end(&f);
+}
+
+/* Every offset is tried on a block that another reader has filled, to its last byte. */
+static void test_places_in_a_shared_block(void **state)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_begin(&f, true);
+    fixture_groups(&f, 1, 1336, 100); /* 196 bytes each, behind a GTID_LIST of 29 */
+    fixture_groups(&f, 1337, 1, 163);
+    struct sl_gtid_list list = SL_GTID_LIST_INIT;
+    struct sl_store_reader *first, *r;
+    struct sl_store_block *b;
+    struct sl_store_piece piece, other;
+    enum sl_store_step step;
+    assert_int_equal(sl_store_block_new(&b), SL_OK);
+    assert_int_equal(sl_store_reader_open(f.store, &list, &first, NULL), SL_OK);
+    assert_int_equal(sl_store_reader_next(first, b, FIXTURE_MAX, &step, &piece, NULL), SL_OK);
+    assert_int_equal(piece.bytes.len, 256 * 1024);
+    uint64_t end = sl_store_reader_offset(first);
+    const char *name = sl_store_reader_file(first);
+    for (uint64_t at = end - 64; at < end; at++) {
+        struct sl_err err = SL_ERR_INIT;
+        assert_int_equal(sl_store_reader_open_at(f.store, name, at, &r, NULL), SL_OK);
+        int rc = sl_store_reader_next(r, b, FIXTURE_MAX, &step, &other, &err);
+        assert_true(rc == SL_EPROTO || (rc == SL_OK && other.offset == at));
+        sl_store_reader_free(r);
+    }
+    sl_store_reader_free(first);
+    sl_store_block_free(b);
+    fixture_end(&f);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_no_room_after_a_failed_sync),
+        TEST(test_number_of_a_torn_head),
+        TEST(test_file_out_of_reach),
+        TEST(test_places_in_a_shared_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

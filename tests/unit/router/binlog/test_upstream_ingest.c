@@ -450,6 +450,20 @@ static void test_lost_with_ddl_only(void **state)
     assert_int_equal(store->published[0].gtid.seq, 2);
 }
 
+/* More GTIDs than a GTID_LIST may have are not taken: the files could not be read any more. */
+static void test_too_many_servers(void **state)
+{
+    stream_transaction(&s, 7, 1, 100);
+    assert_int_equal(feed(0), SL_OK);
+    assert_int_equal(feed(1), SL_OK);
+    for (uint32_t i = 0; i < SL_GTID_LIST_MAX; i++) {
+        assert_int_equal(sl_gtid_state_add(&in.state, (struct sl_gtid){i, 1, 1}), SL_OK);
+    }
+    assert_int_equal(feed(2), SL_EPROTO);
+    assert_non_null(strstr(err.text, "65536 pairs"));
+    assert_int_equal(store->adds, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -469,6 +483,7 @@ int main(void)
         TEST(test_twice),
         TEST(test_new_domain),
         TEST(test_ddl_only),
+        TEST(test_too_many_servers),
         TEST(test_full_at_each),
         TEST(test_late_and_again),
         TEST(test_lost_with_ddl_only),

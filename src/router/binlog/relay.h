@@ -132,9 +132,10 @@ void sl_upstream_status(struct sl_upstream *u, struct sl_upstream_status *ret);
 enum sl_upstream_request {
     SL_UPSTREAM_START,
     SL_UPSTREAM_STOP,
-    SL_UPSTREAM_CHANGE,   /* with a target: whole, as it shall be */
-    SL_UPSTREAM_RESET,    /* forget the position in the primary's files, keep the target */
-    SL_UPSTREAM_RESET_ALL /* forget the target too; select_master is in force again if configured */
+    SL_UPSTREAM_CHANGE,    /* with a target: whole, as it shall be */
+    SL_UPSTREAM_RESET,     /* forget the position in the primary's files, keep the target */
+    SL_UPSTREAM_RESET_ALL, /* forget the target too; select_master is in force again if configured */
+    SL_UPSTREAM_RESET_LOG  /* sl_store_reset(): nobody can start writing meanwhile */
 };
 typedef void sl_upstream_done(void *arg, int rc, const struct sl_err *err);
 int sl_upstream_ask(struct sl_upstream *u, enum sl_upstream_request what,

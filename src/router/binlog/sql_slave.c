@@ -309,11 +309,6 @@ void sl_relay_reset_slave(struct sl_relay_session *rs, const struct sl_relay_sta
 
 /* ---- what changes files ---- */
 
-static int reset_store(struct sl_relay_ask *a, struct sl_err *err)
-{
-    return sl_store_reset(a->relay->store, err);
-}
-
 static int purge_to(struct sl_relay_ask *a, struct sl_err *err)
 {
     return sl_store_purge_to(a->relay->store, a->file, err);
@@ -342,7 +337,7 @@ void sl_relay_reset_master(struct sl_relay_session *rs, const struct sl_relay_st
     if (!refuse_running(rs)) {
         sl_log_warning("Service '%s': RESET MASTER by '%s': all binlogs are deleted",
                        rs->session->service->name, rs->session->client_user);
-        work(rs, reset_store, sl_slice(NULL, 0), 0);
+        ask(rs, SL_UPSTREAM_RESET_LOG, NULL);
     }
 }
 

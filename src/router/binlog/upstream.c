@@ -240,6 +240,8 @@ static int carry_out(struct sl_upstream *u, struct request *r, struct sl_err *er
         return SL_OK;
     case SL_UPSTREAM_RESET_ALL:
         return reset_all(u, err);
+    case SL_UPSTREAM_RESET_LOG:
+        return sl_store_reset(u->relay->store, err);
     }
     return SL_EINVAL;
 }

@@ -84,6 +84,17 @@ void sl_store_abandon(struct sl_store *s)
     s->is_in_group = false;
 }
 
+int sl_store_reset(struct sl_store *s, struct sl_err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    sl_assert(!s->is_in_group);
+    s->published_count = s->complete_count = 0;
+    s->has_file = false;
+    sl_gtid_list_clear(&s->state);
+    pthread_mutex_unlock(&s->lock);
+    return SL_OK;
+}
+
 int sl_store_commit(struct sl_store *s, uint64_t *ret_synced_us, struct sl_err *err)
 {
     *ret_synced_us = 0;

@@ -323,6 +323,12 @@ static void test_requests(void **state)
     assert_int_equal(ask(w, SL_UPSTREAM_START, NULL, NULL), SL_OK);
     assert_int_equal(ask(w, SL_UPSTREAM_CHANGE, &t, "STOP SLAVE"), SL_ESTATE);
     assert_int_equal(ask(w, SL_UPSTREAM_RESET, NULL, NULL), SL_ESTATE);
+    assert_int_equal(ask(w, SL_UPSTREAM_RESET_LOG, NULL, "STOP SLAVE"), SL_ESTATE);
+    WAIT_FOR(published(w) == GROUPS);
+    assert_int_equal(ask(w, SL_UPSTREAM_STOP, NULL, NULL), SL_OK);
+    assert_int_equal(ask(w, SL_UPSTREAM_RESET_LOG, NULL, NULL), SL_OK);
+    assert_int_equal(published(w), 0);
+    assert_int_equal(ask(w, SL_UPSTREAM_START, NULL, NULL), SL_OK);
     WAIT_FOR(published(w) == GROUPS);
     assert_int_equal(ask(w, SL_UPSTREAM_STOP, NULL, NULL), SL_OK);
     assert_int_equal(ask(w, SL_UPSTREAM_RESET, NULL, NULL), SL_OK);

@@ -100,6 +100,9 @@ int sl_store_commit(struct sl_store *store, uint64_t *ret_synced_us, struct sl_e
 bool sl_store_has_uncommitted(const struct sl_store *store); /* complete groups wait for commit */
 /* Drops the open group, from memory and file. */
 void sl_store_abandon(struct sl_store *store);
+/* ... and the complete ones that could not be committed. Only begin_file helps then, if there were
+ * any: true. */
+bool sl_store_abandon_all(struct sl_store *store);
 
 /* The position to start from when the log is empty or does not have it yet: kept in a file until
  * the log covers it. NULL: forgets it. SL_ESTATE: the log has it (or more) already. Any thread

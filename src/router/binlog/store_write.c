@@ -306,6 +306,15 @@ int sl_store_commit(struct sl_store *store, uint64_t *ret_synced_us, struct sl_e
     return rc == SL_ELIMIT ? SL_OK : rc; /* the file just gets longer */
 }
 
+bool sl_store_abandon_all(struct sl_store *store)
+{
+    struct sl_store_writer *w = &store->writer;
+    sl_store_abandon(store);
+    bool had = sl_store_has_uncommitted(store);
+    w->is_broken |= had; /* begin_file goes back to the published end */
+    return had;
+}
+
 void sl_store_abandon(struct sl_store *store)
 {
     struct sl_store_writer *w = &store->writer;

@@ -71,10 +71,10 @@ void sl_ingest_begin(struct sl_ingest *in, bool has_crc)
 
 void sl_ingest_end(struct sl_ingest *in)
 {
-    sl_store_abandon(in->store);
-    if (sl_store_has_uncommitted(in->store)) {
-        sl_gtid_list_clear(
-            &in->state); /* groups that did not get into the log have to come again */
+    /* The next connection asks for what did not get into the log; who answers may have something else
+     * in its place. */
+    if (sl_store_abandon_all(in->store)) {
+        sl_gtid_list_clear(&in->state);
     }
     sl_group_reset(&in->group);
     in->is_offered = false;
@@ -164,17 +164,6 @@ static void base_of(const char *file, char out[SL_BINLOG_FILE_NAME_MAX + 1])
     snprintf(out, SL_BINLOG_FILE_NAME_MAX + 1, "%.*s", (int)len, file);
 }
 
-/* Groups that waited for room on the disk when the last connection ended got into the log with the
- * beginning of this one, which will bring them again. */
-static int take_late(struct sl_ingest *in)
-{
-    struct sl_gtid_list state = SL_GTID_LIST_INIT;
-    int rc = sl_store_state(in->store, &state);
-    rc = rc < 0 ? rc : add_missing(&in->state, &state);
-    sl_gtid_list_free(&state);
-    return rc;
-}
-
 static int take_fde(struct sl_ingest *in, const uint8_t *event, uint32_t len, struct sl_err *err)
 {
     struct sl_fde fde;
@@ -188,9 +177,6 @@ static int take_fde(struct sl_ingest *in, const uint8_t *event, uint32_t len, st
     rc = sl_store_begin_file(in->store, base, event, len, !in->has_file, err);
     if (rc < 0) {
         return rc;
-    }
-    if (!in->has_file && take_late(in) < 0) {
-        return sl_err_set(err, SL_ENOMEM, "out of memory");
     }
     in->has_file = true;
     in->has_crc = fde.has_crc;

@@ -55,7 +55,7 @@ void sl_ingest_begin(struct sl_ingest *in, bool has_crc);
  * SL_ESYS, SL_ENOMEM of the store. */
 int sl_ingest_event(struct sl_ingest *in, uint8_t *event, uint32_t len, bool wants_ack,
                     struct sl_err *err);
-/* The connection ended: the open group is abandoned. */
+/* The connection ended: the open group is abandoned, and what is complete but not committed. */
 void sl_ingest_end(struct sl_ingest *in);
 
 #endif

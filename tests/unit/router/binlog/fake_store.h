@@ -84,6 +84,14 @@ void sl_store_abandon(struct sl_store *s)
     s->is_in_group = false;
 }
 
+bool sl_store_abandon_all(struct sl_store *s)
+{
+    bool had = s->complete_count > 0;
+    sl_store_abandon(s);
+    s->complete_count = 0;
+    return had;
+}
+
 int sl_store_reset(struct sl_store *s, struct sl_err *err)
 {
     pthread_mutex_lock(&s->lock);

@@ -6,7 +6,16 @@
 
 #include "router/binlog/store_io.h"
 
-static bool fails_sync, fails_create;
+static bool fails_sync, fails_create, fails_write;
+
+static ssize_t faulty_write(int fd, const void *data, size_t len, off_t offset)
+{
+    if (fails_write) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return sl_store_io_system.pwrite(fd, data, len, offset);
+}
 
 static int faulty_sync(int fd)
 {
@@ -32,7 +41,8 @@ static int setup(void **state)
     faulty = sl_store_io_system;
     faulty.sync_data = faulty_sync;
     faulty.open = faulty_open;
-    fails_sync = fails_create = false;
+    faulty.pwrite = faulty_write;
+    fails_sync = fails_create = fails_write = false;
     sl_store_io = &faulty;
     return 0;
 }
@@ -74,6 +84,40 @@ static void test_no_room_after_a_failed_sync(void **state)
     assert_int_equal(st.gtids, 4);
     assert_true(st.is_in_order);
     fixture_stream_free(&st);
+    fixture_end(&f);
+}
+
+/* Groups wait for room, the connection ends, and the next primary has other ones in their place. */
+static void test_left_over_by_a_connection(void **state)
+{
+    struct fixture f;
+    struct sl_err err = SL_ERR_INIT;
+    uint64_t us;
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_begin(&f, true);
+    fixture_groups(&f, 1, 2, 100);
+    assert_int_equal(fixture_group(&f, 0, 7, 3, 100), SL_OK);
+    fails_write = true;
+    assert_int_equal(sl_store_commit(f.store, &us, &err), SL_ELIMIT);
+    assert_true(sl_store_abandon_all(f.store));
+    assert_int_equal(sl_store_begin_file(f.store, "pbin", f.fde, FIXTURE_FDE, true, &err),
+                     SL_ELIMIT);
+    assert_int_equal(sl_store_commit(f.store, &us, &err), SL_OK);
+    fails_write = false;
+    fixture_begin(&f, true);
+    fixture_expect_position(&f, "0-7-2");
+    assert_int_equal(fixture_group(&f, 0, 8, 3, 50), SL_OK);
+    fixture_commit(&f);
+    fixture_expect_position(&f, "0-8-3");
+    struct fixture_stream st;
+    fixture_read(&f, "", 64 * 1024, &st);
+    assert_int_equal(st.gtids, 3);
+    assert_true(st.is_in_order);
+    fixture_stream_free(&st);
+    fixture_close(&f);
+    fixture_open(&f);
+    fixture_expect_position(&f, "0-8-3");
     fixture_end(&f);
 }
 
@@ -163,9 +207,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_no_room_after_a_failed_sync),
-        TEST(test_number_of_a_torn_head),
-        TEST(test_file_out_of_reach),
+        TEST(test_no_room_after_a_failed_sync), TEST(test_left_over_by_a_connection),
+        TEST(test_number_of_a_torn_head),       TEST(test_file_out_of_reach),
         TEST(test_places_in_a_shared_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

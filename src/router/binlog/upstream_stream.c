@@ -137,6 +137,9 @@ static int assemble(struct sl_stream *s, const uint8_t *data, size_t len, size_t
         used += (size_t)n;
     }
     *ret_used = used;
+    if (sl_buf_len(&s->part) == 0) { /* maybe without memory */
+        return SL_EPROTO;
+    }
     return interpret(s, s->part.data + s->part.start, sl_buf_len(&s->part), ret);
 }
 

@@ -166,7 +166,7 @@ struct sl_relay_session {
     uint8_t *script;
     size_t script_len, script_at;
     bool has_more;
-    bool more_waits; /* for room in the socket */
+    bool more_waits;     /* for room in the socket */
     struct sl_task more; /* runs the next one */
 };
 

@@ -2,6 +2,7 @@
 """Ratios against HAProxy in one run, on real servers; writes docs/performance.md.
 
   tests/bench/run [--quick] [--rounds N] [--seconds S] [--only TARGET,...] [--no-write]
+  tests/bench/run --relay [--quick] [--no-write]        the binlog relay alone
 """
 import argparse
 import glob
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import binlog
 import report
 import wire
 from lab import Lab, LabError
@@ -201,6 +203,8 @@ def arguments():
     ap.add_argument('--seconds', type=float)
     ap.add_argument('--only', default='', help='targets, comma separated (haproxy is added)')
     ap.add_argument('--no-extras', action='store_true', help='queries only')
+    ap.add_argument('--relay', action='store_true', help='the binlog relay and nothing else')
+    ap.add_argument('--no-relay', action='store_true', help='all but the binlog relay')
     ap.add_argument('--no-write', action='store_true', help='leave docs/performance.md alone')
     a = ap.parse_args()
     a.rounds = a.rounds or (2 if a.quick else 5)
@@ -213,9 +217,41 @@ def raise_limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
 
 
+def page(a, work):
+    """The page that this run writes; a copy of it when the real one shall stay as it is."""
+    real = os.path.join(ROOT, 'docs', 'performance.md')
+    if not a.no_write:
+        return real
+    return shutil.copy(real, work)
+
+
 def main():
     a = arguments()
     raise_limits()
+    code = 0 if a.relay else queries(a)
+    if a.no_relay or a.only:
+        return code
+    return relay(a) or code
+
+
+def relay(a):
+    work = tempfile.mkdtemp(prefix='sealane-bench-')
+    try:
+        path = page(a, work)
+        report.replace_section(path, binlog.TITLE, binlog.lines(binlog.run(a.quick)))
+        with open(path) as f:
+            text = f.read()
+        print('\n' + text[text.index(binlog.TITLE):])
+        return 0
+    except (LabError, AssertionError) as e:
+        print('bench: %s' % e, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def queries(a):
+    """The routers between clients and servers."""
     names = [n for n in MAKERS if not a.only or n == 'haproxy' or n in a.only.split(',')]
     work = tempfile.mkdtemp(prefix='sealane-bench-')
     os.chmod(work, 0o755)
@@ -230,9 +266,11 @@ def main():
         results = run_queries(targets, scenarios, a.rounds, a.seconds, work)
         extras = [] if a.no_extras else run_extras(targets, 1 if a.quick else 3, a.seconds,
                                                    200 if a.quick else 1000, work)
-        path = os.path.join(work, 'performance.md') if a.no_write else \
-            os.path.join(ROOT, 'docs', 'performance.md')
+        path = page(a, work)
+        old = report.section(path, binlog.TITLE)
         report.write(path, results, extras, names, a.rounds, a.seconds, classifier_bench())
+        if old:
+            report.replace_section(path, binlog.TITLE, old)
         with open(path) as f:
             print('\n' + f.read())
         return 0

@@ -112,3 +112,23 @@ def write(path, results, extras, targets, rounds, seconds, classifier):
         lines += ['## Classifier', '', '```', classifier.strip(), '```', '']
     with open(path, 'w') as f:
         f.write('\n'.join(lines).rstrip() + '\n')
+
+
+def section(path, title):
+    """The lines of a section, from its title to the next of its level; none if it is not there."""
+    with open(path) as f:
+        old = f.read().rstrip().split('\n')
+    begin = old.index(title) if title in old else len(old)
+    end = next((i for i in range(begin + 1, len(old)) if old[i].startswith('## ')), len(old))
+    return old[begin:end]
+
+
+def replace_section(path, title, lines):
+    """Puts a section in the place of the old one, or at the end."""
+    gone = section(path, title)
+    with open(path) as f:
+        old = f.read().rstrip().split('\n')
+    begin = old.index(title) if gone else len(old)
+    parts = (old[:begin], lines, old[begin + len(gone):])
+    with open(path, 'w') as f:
+        f.write('\n\n'.join('\n'.join(p).strip('\n') for p in parts if p) + '\n')

@@ -16,7 +16,8 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(os.path.dirname(HERE))]
 
-from lab import Lab                                       # noqa: E402  (paths first)
+import relay as relay_helpers                             # noqa: E402  (paths first)
+from lab import Lab                                       # noqa: E402
 from sealane import Sealane, SEALANED, wait_until         # noqa: E402
 
 
@@ -40,8 +41,8 @@ def work():
     shutil.rmtree(path, ignore_errors=True)
 
 
-def make_lab(work, name, **kw):
-    lab = Lab(os.path.join(work, name))
+def make_lab(work, name, directory=None, **kw):
+    lab = Lab(os.path.join(work, directory or name))
     try:
         lab.up(name, guarded=True, **kw)
         yield lab
@@ -145,6 +146,54 @@ def make_sealane(tmp_path, request):
     finally:
         for s in made:
             s.abandon()
+
+
+@pytest.fixture(scope='session')
+def relay_lab(work):
+    """Three plain servers: a primary and what tests of the binlog relay make replicas."""
+    yield from make_lab(work, 'repl3', settings=relay_helpers.SETTINGS, directory='relay3',
+                        use_tls=True)
+
+
+@pytest.fixture
+def trio(relay_lab):
+    """The servers of relay_lab with empty binlogs; the primary with an empty database d."""
+    for n in relay_lab.nodes:
+        relay_helpers.clean(n)
+    relay_lab.nodes[0].sql(relay_helpers.TABLES)
+    yield relay_lab.nodes
+    relay_helpers.Writer.end_all()               # of a test that failed
+
+
+@pytest.fixture
+def make_relay(tmp_path, request):
+    """Factory: make(lab, **configure) starts a relay; all are stopped and checked at the end."""
+    if not os.path.exists(SEALANED):
+        pytest.skip('%s is not built' % SEALANED)
+    made = []
+
+    def make(lab, start=True, **config):
+        r = relay_helpers.Relay(tmp_path / ('relay%d' % len(made)), lab)
+        made.append(r)
+        r.configure(**config)
+        if start:
+            r.start()
+        return r
+    yield make
+    try:
+        for r in made:
+            if getattr(request.node, 'failed', False):
+                print(r.tail(80))
+            r.stop()
+    finally:
+        for r in made:
+            r.abandon()
+
+
+@pytest.fixture
+def relay(trio, relay_lab, make_relay):
+    """A relay that follows the primary."""
+    return make_relay(relay_lab).follow(trio[0])
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -288,6 +288,16 @@ int sl_gtid_position_set(struct sl_gtid_list *position, struct sl_gtid gtid)
     return insert_at(position, i, gtid);
 }
 
+void sl_gtid_position_remove(struct sl_gtid_list *position, uint32_t domain)
+{
+    uint32_t i = lower_bound(position, domain);
+    if (i < position->count && position->gtid[i].domain == domain) {
+        position->count--;
+        memmove(position->gtid + i, position->gtid + i + 1,
+                (position->count - i) * sizeof *position->gtid);
+    }
+}
+
 /* ---- states ---- */
 
 /* Index of (domain, server), or UINT32_MAX. *ret_end: behind the domain's last entry. */

@@ -45,6 +45,7 @@ int sl_gtid_position_parse(struct sl_slice text, struct sl_gtid_list *ret, struc
 const struct sl_gtid *sl_gtid_position_find(const struct sl_gtid_list *position, uint32_t domain);
 /* Sets the domain's GTID, whatever was there. 0 or SL_ENOMEM. */
 int sl_gtid_position_set(struct sl_gtid_list *position, struct sl_gtid gtid);
+void sl_gtid_position_remove(struct sl_gtid_list *position, uint32_t domain);
 
 /* ---- states: one GTID per (domain, server) ---- */
 

@@ -12,14 +12,6 @@ static void forget(struct sl_gtid_list *position, const struct sl_gtid *entry)
     position->count--;
 }
 
-static void forget_domain(struct sl_gtid_list *position, uint32_t domain)
-{
-    const struct sl_gtid *entry = sl_gtid_position_find(position, domain);
-    if (entry) {
-        forget(position, entry);
-    }
-}
-
 void sl_gtid_skip_free(struct sl_gtid_skip *s)
 {
     sl_gtid_list_free(&s->pending);
@@ -125,7 +117,7 @@ const struct sl_gtid *sl_gtid_skip_stranger(const struct sl_gtid_skip *s, uint32
 
 void sl_gtid_skip_know(struct sl_gtid_skip *s, uint32_t domain)
 {
-    forget_domain(&s->strangers, domain);
+    sl_gtid_position_remove(&s->strangers, domain);
 }
 
 /* Has the replica got it, as far as its position tells? */

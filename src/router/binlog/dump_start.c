@@ -61,6 +61,41 @@ static int start_skipping(struct sl_dump *d, const struct sl_gtid_list *log)
     return rc == SL_OK ? sl_gtid_list_copy(&d->sent, &d->position) : rc;
 }
 
+/* START SLAVE UNTIL, whose end the log has and whose beginning it has not: nothing of the domain is
+ * sent, so that the beginning need not be here. (sql/sql_repl.cc, check_slave_start_position(), does
+ * the same: a domain that is at its end is not in `until` any more.) SL_ENOMEM. */
+static int leave_out_ended(struct sl_dump *d, const struct sl_gtid_list *log,
+                           struct sl_gtid_list *ret_position)
+{
+    for (uint32_t i = 0; i < d->position.count; i++) {
+        struct sl_gtid mine = d->position.gtid[i];
+        const struct sl_gtid *end = sl_gtid_position_find(&d->until, mine.domain);
+        bool is_ended = d->has_until && !sl_gtid_state_has(log, mine) &&
+                        sl_gtid_state_knows_domain(log, mine.domain) &&
+                        (!end || sl_gtid_state_has(log, *end));
+        if (!is_ended && sl_gtid_position_set(ret_position, mine) != SL_OK) {
+            return SL_ENOMEM;
+        }
+        if (is_ended && end) {
+            sl_gtid_position_remove(&d->until, mine.domain);
+        }
+    }
+    return SL_OK;
+}
+
+/* Can the replica be served? Else in *ret_missing what the log lacks. SL_ENOMEM. */
+static int judge(struct sl_dump *d, const struct sl_gtid_list *log, enum sl_gtid_verdict *ret,
+                 struct sl_gtid *ret_missing)
+{
+    struct sl_gtid_list wanted = SL_GTID_LIST_INIT;
+    int rc = leave_out_ended(d, log, &wanted);
+    if (rc == SL_OK) {
+        *ret = sl_gtid_state_judge(log, &wanted, d->rs->ignore_duplicates, ret_missing);
+    }
+    sl_gtid_list_free(&wanted);
+    return rc;
+}
+
 /* True: the reader is open. */
 static bool open_at_position(struct sl_dump *d)
 {
@@ -68,13 +103,16 @@ static bool open_at_position(struct sl_dump *d)
     struct sl_gtid_list log = SL_GTID_LIST_INIT;
     struct sl_gtid missing;
     struct sl_err err = SL_ERR_INIT;
+    enum sl_gtid_verdict verdict = SL_GTID_SERVED;
     int rc = sl_store_state(store, &log);
+    if (rc == SL_OK) {
+        rc = judge(d, &log, &verdict, &missing);
+    }
     if (rc != SL_OK) {
+        sl_gtid_list_free(&log);
         sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "Out of memory");
         return false;
     }
-    enum sl_gtid_verdict verdict =
-        sl_gtid_state_judge(&log, &d->position, d->rs->ignore_duplicates, &missing);
     if (verdict == SL_GTID_AHEAD && may_wait(d)) {
         sl_dump_enter(d, SL_DUMP_WAITS);
     } else if (verdict != SL_GTID_SERVED) {

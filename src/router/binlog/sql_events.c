@@ -14,12 +14,14 @@
 #include "router/binlog/sql.h"
 
 #define PIECE 65536
+#define LATER_MS 10
 #define ER_WHEN_EXECUTING 1220
 #define LIST_TEXT_MAX 65536 /* bytes of a GTID list that are shown */
 
 struct sl_relay_events {
     struct sl_relay_session *rs;
     struct sl_task task;
+    struct sl_timer later; /* looks again */
     struct sl_store_reader *reader;
     struct sl_store_block *block;
     bool is_position; /* BINLOG_GTID_POS */
@@ -39,6 +41,7 @@ struct sl_relay_events {
 static void free_walk(struct sl_relay_events *w)
 {
     sl_task_cancel(&w->task);
+    sl_timer_stop(&w->later);
     w->rs->events = NULL;
     sl_store_reader_free(w->reader);
     sl_store_block_free(w->block);
@@ -380,6 +383,20 @@ static void stop(struct sl_relay_events *w, int rc, const struct sl_err *err)
     }
 }
 
+static void look_again(struct sl_timer *t, struct sl_loop *loop)
+{
+    sl_loop_defer(loop, &SL_CONTAINER_OF(t, struct sl_relay_events, later)->task);
+}
+
+/* There is no more to read now, but will be: the keeper expands the compressed file. */
+static bool is_expanding(const struct sl_relay_events *w)
+{
+    char file[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    return sl_store_tail(sl_relay_of(w->rs->session)->store, file, &offset) &&
+           strcmp(file, sl_store_reader_file(w->reader)) != 0;
+}
+
 static void go_on(struct sl_task *task, struct sl_loop *loop)
 {
     struct sl_relay_events *w = SL_CONTAINER_OF(task, struct sl_relay_events, task);
@@ -398,7 +415,9 @@ static void go_on(struct sl_task *task, struct sl_loop *loop)
         }
         rc = meet_piece(w, step, &piece);
     }
-    if (rc == SL_EEXIST || (rc == SL_OK && !is_data)) {
+    if (rc == SL_OK && step == SL_STORE_END && is_expanding(w)) {
+        sl_timer_start(loop, &w->later, LATER_MS);
+    } else if (rc == SL_EEXIST || (rc == SL_OK && !is_data)) {
         finish(w);
     } else if (rc < 0) {
         stop(w, rc, &err);
@@ -431,6 +450,7 @@ static struct sl_relay_events *new_walk(struct sl_relay_session *rs, struct sl_s
     w->offset = SL_BINLOG_MAGIC_LEN;
     w->has_crc = sl_store_reader_has_crc(reader);
     w->task.run = go_on;
+    sl_timer_init(&w->later, look_again);
     sl_list_init(&w->task.node);
     rs->events = w;
     return w;

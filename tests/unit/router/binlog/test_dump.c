@@ -265,6 +265,20 @@ static void test_until(void **state)
     expect_list(&r, "7-1-3", SL_GTID_LIST_UNTIL_REACHED, 0);
     replica_expect_eof(&r);
     replica_close(&r);
+    /* It is further than that, or somewhere else: there is nothing to wait for or to refuse. */
+    static const char *const beyond[] = {"7-1-9", "7-8-2"};
+    for (unsigned i = 0; i < 2; i++) {
+        w.says.connect_state = beyond[i];
+        replica_start(&w, &r, 2);
+        replica_expect_start(&r, "pbin.000001"); /* the list says that the end is reached */
+        replica_expect_eof(&r);
+        replica_close(&r);
+    }
+    w.says.connect_state = "7-1-8";
+    w.says.until = "7-1-9"; /* which is ahead too: it waits */
+    replica_start(&w, &r, 2);
+    assert_true(replica_is_quiet(&r, 5));
+    replica_close(&r);
 }
 
 static void test_file_and_position(void **state)

@@ -5,6 +5,7 @@
  *   store.c          catalogue, questions                     any thread, under `lock`
  *   store_scan.c     what is in the directories               control thread, before anybody else
  *   store_open.c     open, recovery of the last file, close   control thread
+ *   store_request.c  the position that was asked for          any thread, under `lock`
  *   store_head.c     the first events of a file               -
  *   store_walk.c     a file event by event                    -
  *   store_index.c    GTID index files                         -
@@ -290,6 +291,14 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err);
 int sl_store_recover(struct sl_store *s, struct sl_err *err);
 /* Archived files that continue the catalogue downwards. */
 int sl_store_scan_archive(struct sl_store *s, struct sl_err *err);
+
+/* ---- store_request.c ---- */
+
+/* What was asked for before the start, if the log does not have it yet. Control thread. */
+int sl_store_request_load(struct sl_store *s, struct sl_err *err);
+/* NULL: the file goes. */
+int sl_store_request_save(struct sl_store *s, const struct sl_gtid_list *position,
+                          struct sl_err *err);
 
 /* ---- store_write.c ---- */
 

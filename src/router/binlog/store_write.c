@@ -309,9 +309,11 @@ int sl_store_commit(struct sl_store *store, uint64_t *ret_synced_us, struct sl_e
 bool sl_store_abandon_all(struct sl_store *store)
 {
     struct sl_store_writer *w = &store->writer;
+    /* Two events at one offset of an encrypted file would have one nonce: the file ends here. */
+    bool was_sealed = w->crypt != NULL && w->written > w->complete;
     sl_store_abandon(store);
     bool had = sl_store_has_uncommitted(store);
-    w->is_broken |= had; /* begin_file goes back to the published end */
+    w->is_broken |= had || was_sealed; /* begin_file goes back to the published end */
     return had;
 }
 

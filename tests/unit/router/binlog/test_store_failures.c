@@ -121,6 +121,57 @@ static void test_left_over_by_a_connection(void **state)
     fixture_end(&f);
 }
 
+static void expect_file(struct fixture *f, const char *expect)
+{
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t offset;
+    assert_true(sl_store_tail(f->store, name, &offset));
+    assert_string_equal(name, expect);
+}
+
+/* Half a group gets into the file and is cut: by the end of a connection, or by a crash. */
+static void cut_half(struct fixture *f, uint64_t seq, bool is_crash)
+{
+    struct sl_gtid g = {0, 7, seq};
+    assert_int_equal(fixture_gtid(f, g, SL_GTID_TRANSACTIONAL), SL_OK);
+    assert_int_equal(fixture_rows(f, g, 3 * 1024 * 1024), SL_OK);
+    if (is_crash) {
+        fixture_close(f);
+        fixture_open(f);
+    } else {
+        assert_false(sl_store_abandon_all(f->store));
+        sl_group_reset(&f->group);
+    }
+    fixture_begin(f, true);
+    fixture_groups(f, seq, 1, 100);
+}
+
+/* A nonce is made of the file's and the offset: what is written behind a cut of an encrypted file
+ * goes into another one. A plain one goes on. */
+static void test_cut_of_encrypted_file(void **state)
+{
+    static const struct sl_store_key key = {.version = 1, .len = 32, .bytes = "0123456789abcdef"};
+    for (unsigned key_count = 0; key_count < 2; key_count++) {
+        struct fixture f;
+        struct fixture_stream st;
+        fixture_init(&f);
+        f.config.keys = &key;
+        f.config.key_count = key_count;
+        fixture_open(&f);
+        fixture_begin(&f, true);
+        fixture_groups(&f, 1, 2, 100);
+        cut_half(&f, 3, false);
+        expect_file(&f, key_count ? "pbin.000002" : "pbin.000001");
+        cut_half(&f, 4, true);
+        expect_file(&f, key_count ? "pbin.000003" : "pbin.000001");
+        fixture_read(&f, "", 64 * 1024, &st);
+        assert_int_equal(st.gtids, 4);
+        assert_true(st.is_in_order);
+        fixture_stream_free(&st);
+        fixture_end(&f);
+    }
+}
+
 /* The last file ends inside of its head: the next one takes its number, none is left out. */
 static void test_number_of_a_torn_head(void **state)
 {
@@ -208,8 +259,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_no_room_after_a_failed_sync), TEST(test_left_over_by_a_connection),
-        TEST(test_number_of_a_torn_head),       TEST(test_file_out_of_reach),
-        TEST(test_places_in_a_shared_block),
+        TEST(test_cut_of_encrypted_file),       TEST(test_number_of_a_torn_head),
+        TEST(test_file_out_of_reach),           TEST(test_places_in_a_shared_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

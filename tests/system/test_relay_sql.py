@@ -244,7 +244,8 @@ def test_purge_and_reset(relay, trio):
     names = relay.names()
     relay.sql("PURGE BINARY LOGS TO '%s'" % names[2])
     assert relay.names() == names[2:]
-    assert [os.path.basename(p) for p in relay.index()] == names[2:]
+    wait_until(lambda: [os.path.basename(p) for p in relay.index()] == names[2:], 5,
+               'the index names what is there')
     wait_until(lambda: not os.path.exists(os.path.join(relay.datadir, names[0])), 5, 'it is gone')
     relay.sql("PURGE MASTER LOGS BEFORE '2020-01-01 00:00:00'")
     assert relay.names() == names[2:]

@@ -346,6 +346,17 @@ static void watch(struct sl_upstream *u)
     }
 }
 
+/* Waiting to ask a server again that is not the one to ask any more. */
+static bool waits_for_another(struct sl_upstream *u)
+{
+    bool is_exhausted;
+    if (u->step != SL_UPSTREAM_WAITING || !u->info.selects_master || u->server == NULL) {
+        return false;
+    }
+    int chosen = choose(u, &is_exhausted);
+    return chosen != SL_CHOOSE_NONE && u->relay->service->servers[chosen] != u->server;
+}
+
 void sl_upstream_tick(struct sl_timer *t, struct sl_loop *loop)
 {
     struct sl_upstream *u = SL_CONTAINER_OF(t, struct sl_upstream, tick);
@@ -353,6 +364,8 @@ void sl_upstream_tick(struct sl_timer *t, struct sl_loop *loop)
         watch(u);
     } else if (u->step == SL_UPSTREAM_NO_TARGET) {
         sl_upstream_go(u);
+    } else if (waits_for_another(u)) {
+        sl_timer_start(loop, &u->wait, 1);
     }
     sl_upstream_publish(u);
     sl_timer_start(loop, t, SL_UPSTREAM_TICK_MS);

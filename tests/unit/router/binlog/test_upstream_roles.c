@@ -150,6 +150,21 @@ static void test_purged(void **state)
     check_groups(p->w, GROUPS);
 }
 
+/* Refused for good by one: the move of the role is not waited out. */
+static void test_moves_while_waiting(void **state)
+{
+    struct pair *p = *state;
+    p->w->primary->err_at = 12;
+    p->w->primary->err_code = 1227;
+    set_role(p, 0, SL_SERVER_MASTER);
+    run_both(p);
+    WAIT_FOR(status(p->w).last_errno == 1227);
+    set_role(p, 0, SL_SERVER_SLAVE);
+    set_role(p, 1, SL_SERVER_MASTER);
+    WAIT_FOR(reads_from(p, "two"));
+    WAIT_FOR(status(p->w).last_errno == 0);
+}
+
 static void test_id_of_the_topology(void **state)
 {
     struct pair *p = *state;
@@ -168,10 +183,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_pair, teardown_pair)
     const struct CMUnitTest tests[] = {
-        TEST(test_follows_the_role),
-        TEST(test_switched_off),
-        TEST(test_purged),
-        TEST(test_id_of_the_topology),
+        TEST(test_follows_the_role),    TEST(test_switched_off),       TEST(test_purged),
+        TEST(test_moves_while_waiting), TEST(test_id_of_the_topology),
     };
     struct sl_log_config quiet = {.path = "/dev/null", .to_file = true, .level_mask = UINT32_MAX};
     struct sl_err err = SL_ERR_INIT;

@@ -37,13 +37,13 @@ struct primary {
     /* faults */
     const char *greeting; /* sent in place of a real one; `greeting_len` bytes */
     size_t greeting_len;
-    int err_at; /* the n-th command is answered by err_code, err_text; 0: none */
+    _Atomic int err_at; /* the n-th command is answered by err_code, err_text; 0: none */
     unsigned err_code;
     const char *err_text;
-    int silent_at;     /* the n-th command is not answered */
-    size_t cut_at;     /* bytes of the stream, then a reset */
-    size_t piece;      /* bytes sent at a time; 0: all */
-    unsigned pause_us; /* between two pieces */
+    int silent_at;         /* the n-th command is not answered */
+    _Atomic size_t cut_at; /* bytes of the stream, then a reset */
+    size_t piece;          /* bytes sent at a time; 0: all */
+    unsigned pause_us;     /* between two pieces */
     bool wants_ed25519;
     bool has_semi_sync;
     /* seen */
@@ -203,7 +203,8 @@ static inline void stream_out(struct primary *p, int fd, struct sl_buf *out)
         put_event(p, out, i, &seq);
     }
     struct sl_slice all = sl_buf_slice(out);
-    size_t len = all.len < p->cut_at ? all.len : p->cut_at;
+    size_t cut_at = p->cut_at;
+    size_t len = all.len < cut_at ? all.len : cut_at;
     size_t piece = p->piece > 0 ? p->piece : len;
     bool is_heard = true;
     for (size_t at = 0; at < len && is_heard; at += piece) {

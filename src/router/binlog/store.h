@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store: binlog files of a relay on disk. docs/internals/binlog-relay.md tells the rules.
+ * The store: binlog files of a relay on disk. docs/internals/binlog-store.md tells the rules.
  *
- *   writer (one thread)   add, commit, abandon, rotate            store_write.c, store_open.c
- *   readers (any thread)  position -> cursor -> pieces of events   store_read.c
- *   keeper (own thread)   purge, archive, compress                 store_keep.c
+ *   writer (one thread)   add, commit, abandon, rotate             store_write.c, store_roll.c
+ *   readers (any thread)  position -> cursor -> pieces of events   store_read.c, store_piece.c
+ *   keeper (own thread)   purge, archive, compress, decompress     store_keep.c, store_purge.c
  *   everybody             catalogue: names, sizes, GTID lists      store.c, under one mutex that is
  *                         never held across I/O on log data
  *
@@ -105,7 +105,8 @@ void sl_store_abandon(struct sl_store *store);
 bool sl_store_abandon_all(struct sl_store *store);
 
 /* The position to start from when the log is empty or does not have it yet: kept in a file until
- * the log covers it. NULL: forgets it. SL_ESTATE: the log has it (or more) already. Any thread
+ * the next begin_file, whose file begins with it. A log that has groups already skips a number
+ * then: its older files stay on disk but are not served, since there is a gap. NULL: forgets it. SL_ESTATE: the log has it (or more) already. Any thread
  * while the writer stands. */
 int sl_store_request_position(struct sl_store *store, const struct sl_gtid_list *position,
                               struct sl_err *err);
@@ -116,7 +117,7 @@ int sl_store_reset(struct sl_store *store, struct sl_err *err);
 
 /* ---- what is there; any thread ------------------------------------------------------------- */
 
-/* State of the log as published (binlog state), or the requested position while it is empty. */
+/* State of the log as published (binlog state), or the position that was requested. */
 int sl_store_state(struct sl_store *store, struct sl_gtid_list *ret);
 /* The last of each domain, as text in `out` (cleared before). */
 int sl_store_position_text(struct sl_store *store, struct sl_buf *out);
@@ -150,10 +151,12 @@ struct sl_store_stats {
 };
 void sl_store_stats(struct sl_store *store, struct sl_store_stats *ret);
 
-/* PURGE BINARY LOGS TO / BEFORE. Stops silently at a file in use. SL_ENOENT: no such file. */
+/* PURGE BINARY LOGS TO / BEFORE. Stops silently at a file in use. The files are gone from the list
+ * at once and from the disk soon; with `archives` both happens when they have been copied.
+ * SL_ENOENT: no such file. */
 int sl_store_purge_to(struct sl_store *store, const char *file, struct sl_err *err);
 int sl_store_purge_before(struct sl_store *store, int64_t time_s, struct sl_err *err);
-/* FLUSH BINARY LOGS: the writer begins a new file at its next commit. */
+/* FLUSH BINARY LOGS: the writer begins a new file with its next commit or group. */
 void sl_store_rotate_soon(struct sl_store *store);
 
 /* ---- readers -------------------------------------------------------------------------------- */
@@ -168,13 +171,13 @@ struct sl_store_reader;
 
 /* The file and offset where a replica at `position` starts: the first event behind the
  * FORMAT_DESCRIPTION, or later (then behind the GTID_LIST); everything before it is covered. The
- * caller has judged the position (sl_gtid_state_judge). SL_ENOENT: purged. SL_EPROTO with text: a
- * file is damaged or its key is missing. May read index files (bounded; no scan of logs longer than
- * an index gap, except for files whose numbers are not in order). Any thread. */
+ * caller has judged the position (sl_gtid_state_judge). SL_ENOENT: purged. SL_ESYS: a file or the
+ * archive is out of reach now. Reads a few entries of an index file, never the log. Any thread. */
 int sl_store_reader_open(struct sl_store *store, const struct sl_gtid_list *position,
                          struct sl_store_reader **ret, struct sl_err *err);
-/* By file and offset; "" is the oldest file. SL_ENOENT: no such file. SL_EINVAL: impossible
- * position (beyond the end or below 4). */
+/* By file and offset; "" is the oldest file, offset 4 the first event behind the FORMAT_DESCRIPTION.
+ * SL_ENOENT: no such file. SL_EINVAL: impossible position (beyond the end or below 4). That no event
+ * begins at the offset is told by the first sl_store_reader_next(): SL_EPROTO. */
 int sl_store_reader_open_at(struct sl_store *store, const char *file, uint64_t offset,
                             struct sl_store_reader **ret, struct sl_err *err);
 void sl_store_reader_free(struct sl_store_reader *r);
@@ -197,7 +200,8 @@ bool sl_store_reader_has_crc(const struct sl_store_reader *r);
 enum sl_store_step {
     SL_STORE_EVENTS,   /* whole events */
     SL_STORE_PART,     /* the next part of an event too large for a block */
-    SL_STORE_END,      /* nothing more now: the published end */
+    SL_STORE_END,      /* nothing more now: the published end, or a compressed file that is still
+                        * being decompressed; on_grown tells of more */
     SL_STORE_NEXT_FILE /* the file has ended and another follows: sl_store_reader_next_file() */
 };
 struct sl_store_piece {

@@ -142,6 +142,16 @@ int sl_store_index_path(struct sl_store *s, struct sl_store_entry *e, char out[P
     return sl_store_path(s, dir, e->number, ".gtidx", out, err);
 }
 
+void sl_store_index_measure(struct sl_store *s, struct sl_store_entry *e)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    bool is_there = sl_store_index_path(s, e, path, NULL) == SL_OK && stat(path, &st) == 0;
+    pthread_mutex_lock(&s->lock);
+    e->index_size = is_there ? (uint64_t)st.st_size : 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
 static int list_build(struct sl_store *s, struct sl_buf *text)
 {
     int rc = SL_OK;
@@ -305,10 +315,11 @@ void sl_store_stats(struct sl_store *store, struct sl_store_stats *ret)
     pthread_mutex_lock(&store->lock);
     *ret = store->stats;
     ret->files = store->count;
-    ret->disk_bytes = 0;
+    ret->disk_bytes = ret->index_bytes = 0;
     for (unsigned i = 0; i < store->count; i++) {
         const struct sl_store_entry *e = store->entries[i];
         bool is_current = !atomic_load(&e->is_finished);
+        ret->index_bytes += e->is_archived ? 0 : e->index_size;
         ret->disk_bytes += e->is_archived ? 0 : is_current ? atomic_load(&e->size) : e->disk_size;
     }
     pthread_mutex_unlock(&store->lock);

@@ -78,7 +78,7 @@ struct sl_store_entry {
     bool is_gone;                    /* not in the catalogue any more */
     bool has_index, index_was_tried;
     struct sl_store_entry *next_doomed; /* gone, and to be deleted by the keeper */
-    uint64_t disk_size;
+    uint64_t disk_size, index_size;
     int64_t changed_s;
     int64_t finished_ms; /* on the store's clock */
 
@@ -193,6 +193,8 @@ int sl_store_entry_path(struct sl_store *s, struct sl_store_entry *e, char out[P
                         struct sl_err *err);
 int sl_store_index_path(struct sl_store *s, struct sl_store_entry *e, char out[PATH_MAX],
                         struct sl_err *err);
+/* The size of its index file now, for the statistics. Takes `lock`. */
+void sl_store_index_measure(struct sl_store *s, struct sl_store_entry *e);
 /* The files in datadir, one path per line. */
 int sl_store_list_write(struct sl_store *s, struct sl_err *err);
 /* SL_ELIMIT if the disk is full, else SL_ESYS; "<what> '<path>': strerror". */

@@ -240,6 +240,7 @@ static int build_index(struct sl_store *s, struct sl_store_entry *e, int fd, str
     pthread_mutex_lock(&s->lock);
     e->has_index = is_good;
     pthread_mutex_unlock(&s->lock);
+    sl_store_index_measure(s, e);
     return rc;
 }
 

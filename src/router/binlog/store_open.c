@@ -83,6 +83,7 @@ static void settle(struct sl_store *s, struct sl_store_entry *e,
 {
     struct sl_store_writer *w = &s->writer;
     sl_store_index_flush(&w->index, true);
+    sl_store_index_measure(s, e);
     w->written = w->complete = walked->end;
     atomic_store(&e->size, walked->end);
     e->disk_size = walked->end;

@@ -230,6 +230,7 @@ static int measure(struct sl_store *s, struct sl_store_entry *e, const char *pat
     }
     e->has_index = sl_store_index_check(index, &e->head, &log_size, &e->finished_ms) &&
                    (e->is_compressed || log_size == size);
+    sl_store_index_measure(s, e);
     if (e->is_compressed) {
         size = log_size;
         rc = e->has_index ? SL_OK : sl_store_zstd_size(path, &size, err);

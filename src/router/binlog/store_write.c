@@ -181,12 +181,9 @@ static void flush_index(struct sl_store *s, bool is_synced)
         return;
     }
     pthread_mutex_lock(&s->index_lock);
-    size_t len = sl_buf_len(&x->queue);
     sl_store_index_flush(x, is_synced);
     pthread_mutex_unlock(&s->index_lock);
-    pthread_mutex_lock(&s->lock);
-    s->stats.index_bytes += x->is_off ? 0 : len;
-    pthread_mutex_unlock(&s->lock);
+    sl_store_index_measure(s, s->writer.entry);
 }
 
 int sl_store_writer_publish(struct sl_store *s, bool always, uint64_t *ret_us, struct sl_err *err)

@@ -245,6 +245,9 @@ static void test_reopen(void **state)
     fixture_close(&f);
     fixture_open(&f);
     fixture_expect_position(&f, "0-7-2000");
+    struct sl_store_stats stats;
+    sl_store_stats(f.store, &stats);
+    assert_in_range(stats.index_bytes, 64 + 5 * 80, 64 + 8 * 80);
     assert_false(sl_store_has_file(f.store));
     fixture_begin(&f, true);
     fixture_groups(&f, 2001, 10, 100);

@@ -17,6 +17,7 @@ when `several` servers are behind the proxy:
   * COM_RESET_CONNECTION and COM_CHANGE_USER: on that connection the server does not wait for
     earlier writes any more (wsrep_sync_wait); COM_FIELD_LIST, which never does;
   * LAST_INSERT_ID() in a READ ONLY transaction, which runs on a replica;
+  * @@insert_id: an INSERT uses it up, where it runs;
   * what SHOW tells of one server (SERVER_OWN);
   * KILL in a transaction, which ends it on a Galera node; the proxy answers KILL itself.
 """
@@ -101,7 +102,7 @@ class Grammar:
             self.show_texts = [t for t in SHOW if not any(w in t for w in SERVER_OWN)]
             self.wrong_texts = [t for t in WRONG if 'KILL' not in t]
             self.binary_texts = [b for b in BINARY if 'WARN' not in b[0]]
-            self.system = [v for v in SYSTEM if not v.endswith('_count')]
+            self.system = [v for v in SYSTEM if not v.endswith('_count') and v != '@@insert_id']
         self.tables = {}                         # name -> column types (c0, c1, ..)
         self.prepared = {}                       # binary name -> (text, number of parameters)
 

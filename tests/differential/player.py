@@ -114,7 +114,7 @@ class Side:
         seq, payload = packet
         if step[0] != 'prepare':
             payload = self.without_opinions(index, payload)
-        if 'SHOW TRIGGERS' in step[1:] or (step[0] == 'burst' and 'SHOW TRIGGERS' in step[1]):
+        if 'SHOW TRIGGERS' in repr(step[1:]):
             payload = CREATED.sub(b'TIME', payload)
         payload = payload.replace(self.database.encode(), DATABASE.encode())
         if step[0] == 'prepare' and index == 0 and payload[0] == OK:

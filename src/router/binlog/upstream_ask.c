@@ -178,6 +178,30 @@ static bool accept_semi_sync(struct sl_upstream_asking *a, struct sl_fault *faul
     return true;
 }
 
+static bool has_place(const struct sl_upstream_asking *a)
+{
+    return a->has_semi_sync && a->place_file[0] != '\0';
+}
+
+/* File and position came with the row (take_place). It was asked before the GTIDs: what is committed
+ * in between makes them differ, and is sent. */
+static bool accept_reached(struct sl_upstream_asking *a, struct sl_fault *fault)
+{
+    struct sl_gtid_list ours = SL_GTID_LIST_INIT, theirs = SL_GTID_LIST_INIT;
+    struct sl_err err;
+    a->has_all =
+        a->has_row && sl_gtid_position_parse(sl_slice_text(a->position), &ours, &err) == SL_OK &&
+        sl_gtid_position_parse(sl_slice_text(a->value), &theirs, &err) == SL_OK && theirs.count > 0;
+    for (uint32_t i = 0; i < theirs.count; i++) {
+        const struct sl_gtid *g = sl_gtid_position_find(&ours, theirs.gtid[i].domain);
+        a->has_all &=
+            g != NULL && g->seq == theirs.gtid[i].seq && g->server_id == theirs.gtid[i].server_id;
+    }
+    sl_gtid_list_free(&ours);
+    sl_gtid_list_free(&theirs);
+    return true;
+}
+
 /* clang-format off */
 static const struct question questions[] = {
     {"SET NAMES latin1", NULL, SHAPE_OK, TOLERATES_ALL, NULL, NULL},
@@ -197,6 +221,8 @@ static const struct question questions[] = {
     {"SHOW VARIABLES LIKE 'rpl_semi_sync_master_enabled'", NULL, SHAPE_ROW, TOLERATES_ALL,
      wants_semi_sync, accept_semi_sync},
     {"SET @rpl_semi_sync_slave= 1", NULL, SHAPE_OK, TOLERATES_NONE, has_semi_sync, NULL},
+    {"SHOW MASTER STATUS", NULL, SHAPE_ROW, TOLERATES_ALL, has_semi_sync, NULL},
+    {"SELECT @@GLOBAL.gtid_binlog_pos", NULL, SHAPE_ROW, TOLERATES_ALL, has_place, accept_reached},
     {"COM_BINLOG_DUMP", write_dump, SHAPE_STREAM, TOLERATES_NONE, NULL, NULL},
 };
 /* clang-format on */
@@ -253,17 +279,36 @@ static int refused(struct sl_upstream_asking *a, const uint8_t *payload, size_t 
     return SL_OK;
 }
 
-/* The last column of the first row is the value of all these questions. */
+/* The first two columns of SHOW MASTER STATUS. */
+static void take_place(struct sl_upstream_asking *a, struct sl_slice file, struct sl_slice position)
+{
+    char number[24] = "";
+    if (file.len > SL_BINLOG_FILE_NAME_MAX || position.len >= sizeof(number)) {
+        return;
+    }
+    memcpy(a->place_file, file.data, file.len);
+    a->place_file[file.len] = '\0';
+    memcpy(number, position.data, position.len);
+    a->place_pos = strtoull(number, NULL, 10);
+}
+
+/* The last column of the first row is the value of all other questions. */
 static int take_row(struct sl_upstream_asking *a, const uint8_t *payload, size_t len)
 {
     struct sl_reader r = sl_reader(payload, len);
-    struct sl_slice value = sl_slice(NULL, 0);
+    struct sl_slice value = sl_slice("", 0), first[2] = {value, value};
     bool is_there = false;
     for (unsigned i = 0; i < a->columns; i++) {
         is_there = sl_read_column(&r, &value);
+        if (i < SL_ARRAY_LEN(first) && is_there) {
+            first[i] = value;
+        }
     }
     if (r.failed) {
         return SL_EPROTO;
+    }
+    if (strcmp(questions[a->step].sql, "SHOW MASTER STATUS") == 0) {
+        take_place(a, first[0], first[1]);
     }
     if (is_there && !a->has_row) {
         a->has_row = true;

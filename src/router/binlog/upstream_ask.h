@@ -11,9 +11,10 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "repl/event.h"
 #include "router/binlog/upstream_fault.h"
 
-#define SL_UPSTREAM_VALUE_MAX 64 /* bytes of an answer that are looked at */
+#define SL_UPSTREAM_VALUE_MAX 2048 /* bytes of an answer that are looked at */
 
 struct sl_upstream_asking {
     /* to be set before the start */
@@ -29,6 +30,11 @@ struct sl_upstream_asking {
     bool has_checksum_question; /* the primary knows checksums */
     bool is_crc32;
     bool has_semi_sync; /* the plugin is there, and we said that we acknowledge */
+    /* All of the primary's log up to this place is here already: it can be acknowledged at once. A
+     * commit may be waiting for that, and nothing else would end its wait. */
+    bool has_all;
+    char place_file[SL_BINLOG_FILE_NAME_MAX + 1]; /* "" until it is told */
+    uint64_t place_pos;
     /* progress */
     unsigned step;
     uint8_t phase;

@@ -224,6 +224,11 @@ void sl_upstream_flow_begin(struct sl_upstream *u)
     u->stuck_since_ms = 0;
     sl_stream_start(&u->stream, u->has_semi_sync);
     sl_ingest_begin(&u->ingest, u->ask.is_crc32);
+    if (u->ask.has_all) { /* goes out with the first bytes of the stream */
+        u->ingest.has_ack = true;
+        u->ingest.ack_pos = u->ask.place_pos;
+        memcpy(u->ingest.ack_file, u->ask.place_file, sizeof(u->ingest.ack_file));
+    }
     sl_upstream_set_step(u, SL_UPSTREAM_STREAMING);
 }
 

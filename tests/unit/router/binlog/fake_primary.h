@@ -46,6 +46,7 @@ struct primary {
     unsigned pause_us;     /* between two pieces */
     bool wants_ed25519;
     bool has_semi_sync;
+    const char *binlog_pos; /* its gtid_binlog_pos; NULL: empty */
     /* seen */
     _Atomic unsigned connections, commands, dumps, acks;
     uint64_t ack_pos;
@@ -146,8 +147,9 @@ static inline void put_row(struct sl_buf *out, const char *a, const char *b)
 
 static inline void put_answer(struct primary *p, struct sl_buf *out, const char *sql)
 {
-    char id[16];
+    char id[16], end[16];
     snprintf(id, sizeof(id), "%u", p->server_id);
+    snprintf(end, sizeof(end), "%u", p->stream != NULL ? p->stream->pos : 4);
     if (strncmp(sql, "SET @slave_connect_state='", 26) == 0) {
         snprintf(p->asked, sizeof(p->asked), "%.*s", (int)strlen(sql) - 27, sql + 26);
     }
@@ -161,6 +163,10 @@ static inline void put_answer(struct primary *p, struct sl_buf *out, const char 
         put_row(out, "7", NULL);
     } else if (strstr(sql, "rpl_semi_sync_master_enabled") != NULL) {
         put_row(out, "rpl_semi_sync_master_enabled", "ON");
+    } else if (strcmp(sql, "SHOW MASTER STATUS") == 0) {
+        put_row(out, "pbin.000001", end);
+    } else if (strstr(sql, "gtid_binlog_pos") != NULL) {
+        put_row(out, p->binlog_pos != NULL ? p->binlog_pos : "", NULL);
     } else {
         sl_assert(sl_packet_build_ok(out, 1, 0, 0, 2, 0, NULL) == SL_OK);
     }

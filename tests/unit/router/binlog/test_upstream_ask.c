@@ -101,6 +101,12 @@ static int answer(const char *sql)
     if (strstr(sql, "rpl_semi_sync_master_enabled") != NULL) {
         return say_row("rpl_semi_sync_master_enabled", "ON");
     }
+    if (strcmp(sql, "SHOW MASTER STATUS") == 0) {
+        return say_row("pbin.000003", "4711");
+    }
+    if (strstr(sql, "gtid_binlog_pos") != NULL) {
+        return say_row("7-1-5", NULL);
+    }
     if (strncmp(sql, "SELECT", 6) != 0) {
         return say_ok();
     }
@@ -157,9 +163,35 @@ static void test_semi_sync(void **state)
     assert_int_equal(answer(sql), SL_OK);
     assert_string_equal(next(), "SET @rpl_semi_sync_slave= 1");
     assert_int_equal(say_ok(), SL_OK);
+    assert_string_equal(next(), "SHOW MASTER STATUS");
+    assert_int_equal(say_row("pbin.000003", "4711"), SL_OK);
+    assert_string_equal(next(), "SELECT @@GLOBAL.gtid_binlog_pos");
+    assert_int_equal(say_row("7-1-5", NULL), SL_OK);
     next();
     assert_true(is_dump);
     assert_true(ask.has_semi_sync);
+    assert_true(ask.has_all);
+    assert_string_equal(ask.place_file, "pbin.000003");
+    assert_int_equal(ask.place_pos, 4711);
+}
+
+/* What is here is acknowledged at once only if it is all that the primary has. */
+static void test_not_all_is_here(void **state)
+{
+    static const char *const positions[] = {"7-1-6", "7-2-5", "7-1-5,8-1-1", "7-1-4", "nonsense"};
+    for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++) {
+        reset(NULL);
+        ask.wants_semi_sync = true;
+        const char *sql = next();
+        while (strstr(sql, "gtid_binlog_pos") == NULL) {
+            assert_int_equal(answer(sql), SL_OK);
+            sql = next();
+        }
+        assert_int_equal(say_row(positions[i], NULL), SL_OK);
+        next();
+        assert_true(is_dump);
+        assert_false(ask.has_all);
+    }
 }
 
 /* Without the plugin it goes on without acknowledging. */
@@ -227,8 +259,8 @@ static void test_bad_values(void **state)
 /* An ERR to each question in turn: it goes on, or says what was refused. */
 static void test_err_to_each(void **state)
 {
-    static const bool is_tolerated[] = {true,  true,  false, false, false, false, false,
-                                        false, false, false, false, false, true,  false};
+    static const bool is_tolerated[] = {true,  true,  false, false, false, false, false, false,
+                                        false, false, false, false, true,  false, true,  true};
     unsigned count = 0;
     for (unsigned which = 0;; which++) {
         reset(NULL);
@@ -250,7 +282,7 @@ static void test_err_to_each(void **state)
             assert_memory_equal(fault.text, sql[0] != '\0' ? sql : "COM_REGISTER", 12);
         }
     }
-    assert_int_equal(count, 14);
+    assert_int_equal(count, 16);
 }
 
 static void test_nonsense(void **state)
@@ -286,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_dialogue, reset, release),
         cmocka_unit_test_setup_teardown(test_semi_sync, reset, release),
+        cmocka_unit_test_setup_teardown(test_not_all_is_here, reset, release),
         cmocka_unit_test_setup_teardown(test_no_semi_sync, reset, release),
         cmocka_unit_test_setup_teardown(test_no_checksums, reset, release),
         cmocka_unit_test_setup_teardown(test_bad_values, reset, release),

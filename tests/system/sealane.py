@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -46,6 +47,26 @@ def wait_until(test, deadline_s, what):
         if time.monotonic() > end:
             raise AssertionError('not within %.1f s: %s (last: %r)' % (deadline_s, what, last))
         time.sleep(0.02)
+
+
+NPM = ['npm', 'install', '--silent', '--no-audit', '--no-fund', '--fetch-retries=0',
+       '--fetch-timeout=20000']
+npm_failures = []                                # a registry that is out of reach is asked once
+
+
+def npm_install(where, *packages):
+    """Packages of the npm registry in a directory; skips the test if there is no npm, no registry."""
+    import pytest                                # the benchmark uses this file without it
+    for program in ('npm', 'node'):
+        if not shutil.which(program):
+            pytest.skip(program + ' is not installed')
+    if not npm_failures:
+        p = subprocess.run([*NPM, *packages], cwd=where, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=180)
+        if p.returncode:
+            npm_failures.append('npm install does not work here: ' + p.stdout[-200:])
+    if npm_failures:
+        pytest.skip(npm_failures[0])
 
 
 def checksums(node, *tables):

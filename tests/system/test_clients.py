@@ -8,7 +8,7 @@ import textwrap
 import pymysql
 import pytest
 
-from sealane import checksums, wait_until
+from sealane import checksums, npm_install, wait_until
 
 BIG = 5_000_000
 
@@ -217,14 +217,9 @@ NODE = """
 @pytest.fixture(scope='session')
 def node_modules(work):
     """The two npm clients, installed once."""
-    need('npm', 'node')
     where = os.path.join(work, 'npm')
     os.makedirs(where)
-    p = subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund', 'mysql2@3',
-                        'mariadb@3'], cwd=where, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=180)
-    if p.returncode:
-        pytest.skip('npm install does not work here: ' + p.stdout[-200:])
+    npm_install(where, 'mysql2@3', 'mariadb@3')
     return where
 
 

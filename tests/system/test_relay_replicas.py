@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may stand behind a relay, and from where it may begin: real servers and raw replicas."""
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ from lab import sql
 from relay import (LONG, PASSWORD, SERVER_ID, USER, Writer, attach, binlog_files, binlog_pos,
                    binlog_text, covers, healthy, io_error, replica_reaches, same_data,
                    same_groups, slave_status)
-from sealane import wait_until
+from sealane import npm_install, wait_until
 from wire import Lost, WireError
 
 TRANSACTIONS = 600 if LONG else 120
@@ -663,13 +662,7 @@ z.start({filename: '%(file)s', position: 4, includeEvents: ['tablemap', 'writero
 def test_zongji(relay, trio, tmp_path):
     """A CDC reader of the npm registry, told to say that it knows GTID events."""
     primary = trio[0]
-    if not shutil.which('npm') or not shutil.which('node'):
-        pytest.skip('npm or node is not installed')
-    p = subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund',
-                        '@vlasky/zongji@0.5.9'], cwd=tmp_path, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=120)
-    if p.returncode:
-        pytest.skip('npm install does not work here: ' + p.stdout[-200:])
+    npm_install(tmp_path, '@vlasky/zongji@0.5.9')
     w = write(primary, 30)
     primary.sql("FLUSH BINARY LOGS; INSERT INTO d.t (tag) VALUES ('the end')")
     relay.catches_up(primary)

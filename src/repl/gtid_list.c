@@ -267,7 +267,7 @@ int sl_gtid_position_parse(struct sl_slice text, struct sl_gtid_list *ret, struc
         rc = order_position(ret, err);
     }
     if (rc != SL_OK) {
-        sl_gtid_list_clear(ret);
+        sl_gtid_list_free(ret); /* nobody expects an empty list to own memory */
     }
     return rc;
 }

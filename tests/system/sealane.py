@@ -49,6 +49,9 @@ def wait_until(test, deadline_s, what):
         time.sleep(0.02)
 
 
+# Memory that was given back stays with a sanitizer for a while: sizes of the process tell nothing.
+IS_SANITIZED = 'ASAN_OPTIONS' in os.environ
+
 NPM = ['npm', 'install', '--silent', '--no-audit', '--no-fund', '--fetch-retries=0',
        '--fetch-timeout=20000']
 npm_failures = []                                # a registry that is out of reach is asked once

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from sealane import wait_until
+from sealane import IS_SANITIZED, wait_until
 from wire import COM_QUERY, Wire, WireError
 
 
@@ -46,7 +46,7 @@ def test_answers_that_nobody_takes(relay):
     other = client(relay)
     for _ in range(count // 2):                  # each is a turn of the loop at least
         other.query('SELECT 1')
-    assert rss_kb(relay) - before < 6000
+    assert IS_SANITIZED or rss_kb(relay) - before < 6000
     other.close()
     assert len(c.results()) == count
     c.close()

@@ -16,7 +16,7 @@ from fake_primary import GREETING, NAME, FakeLog, FakePrimary, error
 from lab import net, sql
 from relay import (LONG, PASSWORD, USER, attach, binlog_pos, replica_reaches, same_data,
                    slave_status)
-from sealane import PORTS, wait_until
+from sealane import IS_SANITIZED, PORTS, wait_until
 from wire import Lost, WireError
 
 
@@ -355,7 +355,7 @@ def test_replicas_that_never_read(relay, trio):
     relay.catches_up(primary, 30)
     replica_reaches(a, binlog_pos(primary), 40)
     same_data(primary, a)
-    assert relay.rss_kb() - small < 40000
+    assert IS_SANITIZED or relay.rss_kb() - small < 40000
     used = sum(relay.cpu_s())
     wait_until(lambda: slave_status(a)['Slave_IO_Running'] == 'Yes', 5, 'the replica goes on')
     assert sum(relay.cpu_s()) - used < 1

@@ -189,9 +189,11 @@ static bool accept_reached(struct sl_upstream_asking *a, struct sl_fault *fault)
 {
     struct sl_gtid_list ours = SL_GTID_LIST_INIT, theirs = SL_GTID_LIST_INIT;
     struct sl_err err;
-    a->has_all =
-        a->has_row && sl_gtid_position_parse(sl_slice_text(a->position), &ours, &err) == SL_OK &&
-        sl_gtid_position_parse(sl_slice_text(a->value), &theirs, &err) == SL_OK && theirs.count > 0;
+    /* A list that was cut says nothing about the domains behind the cut. */
+    a->has_all = a->has_row && strlen(a->value) < SL_UPSTREAM_VALUE_MAX &&
+                 sl_gtid_position_parse(sl_slice_text(a->position), &ours, &err) == SL_OK &&
+                 sl_gtid_position_parse(sl_slice_text(a->value), &theirs, &err) == SL_OK &&
+                 theirs.count > 0;
     for (uint32_t i = 0; i < theirs.count; i++) {
         const struct sl_gtid *g = sl_gtid_position_find(&ours, theirs.gtid[i].domain);
         a->has_all &=

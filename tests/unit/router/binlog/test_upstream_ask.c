@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "proto/ok.h"
 #include "router/binlog/upstream_ask.h"
 
@@ -35,7 +37,7 @@ static int release(void **state)
 /* The text of the next COM_QUERY; "" for another command. */
 static const char *next(void)
 {
-    static char text[256];
+    static char text[2 * SL_UPSTREAM_VALUE_MAX];
     sl_buf_clear(&out);
     assert_int_equal(sl_upstream_ask_next(&ask, &out, &is_dump), SL_OK);
     const uint8_t *p = sl_buf_slice(&out).data;
@@ -194,6 +196,37 @@ static void test_not_all_is_here(void **state)
     }
 }
 
+/* Of a list that is too long to be kept, all that is kept is here; a domain behind it is not. */
+static void test_a_long_list_is_not_believed(void **state)
+{
+    static char ours[SL_UPSTREAM_VALUE_MAX + 1];
+    static uint8_t row[SL_UPSTREAM_VALUE_MAX + 16];
+    for (unsigned i = 0; i < SL_UPSTREAM_VALUE_MAX / 16; i++) {
+        bool is_last = i + 1 == SL_UPSTREAM_VALUE_MAX / 16;
+        snprintf(ours + 16 * i, 17, "%u-1-1%s", 1000000000 + i, is_last ? "00" : "0,");
+    }
+    assert_int_equal(strlen(ours), SL_UPSTREAM_VALUE_MAX);
+    size_t len = SL_UPSTREAM_VALUE_MAX + 7;
+    row[0] = 0xfc; /* a length of two bytes */
+    row[1] = (uint8_t)len;
+    row[2] = (uint8_t)(len >> 8);
+    memcpy(row + 3, ours, SL_UPSTREAM_VALUE_MAX);
+    memcpy(row + 3 + SL_UPSTREAM_VALUE_MAX, ",99-1-1", 7);
+    ask.position = ours;
+    ask.wants_semi_sync = true;
+    const char *sql = next();
+    while (strstr(sql, "gtid_binlog_pos") == NULL) {
+        assert_int_equal(answer(sql), SL_OK);
+        sql = next();
+    }
+    assert_int_equal(feed("\1", 1), SL_EAGAIN);
+    assert_int_equal(feed("\3def", 4), SL_EAGAIN);
+    assert_int_equal(feed("\376\0\0\2\0", 5), SL_EAGAIN);
+    assert_int_equal(feed(row, len + 3), SL_EAGAIN);
+    assert_int_equal(feed("\376\0\0\2\0", 5), SL_OK);
+    assert_false(ask.has_all);
+}
+
 /* Without the plugin it goes on without acknowledging. */
 static void test_no_semi_sync(void **state)
 {
@@ -319,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dialogue, reset, release),
         cmocka_unit_test_setup_teardown(test_semi_sync, reset, release),
         cmocka_unit_test_setup_teardown(test_not_all_is_here, reset, release),
+        cmocka_unit_test_setup_teardown(test_a_long_list_is_not_believed, reset, release),
         cmocka_unit_test_setup_teardown(test_no_semi_sync, reset, release),
         cmocka_unit_test_setup_teardown(test_no_checksums, reset, release),
         cmocka_unit_test_setup_teardown(test_bad_values, reset, release),

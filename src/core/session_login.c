@@ -131,16 +131,20 @@ static void deny(struct sl_session *s, uint8_t seq, uint16_t code, const char *s
                  const char *text)
 {
     struct sl_login_state *l = s->login;
+    bool is_denied = code == SL_ER_ACCESS_DENIED || code == SL_ER_ACCESS_DENIED_NO_PASSWORD;
+    /* no server has answered so far: no fault of the client's host */
+    bool is_unjudged = is_denied && l && !l->accounts;
     sl_count(&sl_session_counters(s)->failed_auths, 1);
     if (s->service->settings.log_auth_warnings) {
-        sl_log_warning("Authentication failed for user '%.*s'@[%s] to service '%s': %s",
+        sl_log_warning("Authentication failed for user '%.*s'@[%s] to service '%s': %s%s",
                        l ? (int)l->user.len : 0, l ? (const char *)l->user.data : "",
-                       l ? l->host_text : "", s->service->name, text);
+                       l ? l->host_text : "", s->service->name, text,
+                       is_unjudged ? " (no server has told the user accounts yet)" : "");
     }
     struct sl_buf out = SL_BUF_INIT;
     int rc = sl_packet_build_err(&out, seq, code, sqlstate, "%s", text);
     bool keeps_session = l && l->is_change_user;
-    if (code == SL_ER_ACCESS_DENIED || code == SL_ER_ACCESS_DENIED_NO_PASSWORD) {
+    if (is_denied && !is_unjudged) {
         sl_auth_block_failed(s->worker, &s->peer);
     }
     send_packet(s, &out, rc);

@@ -132,6 +132,13 @@ def test_host_is_blocked_after_too_many_errors(cluster, make_sealane):
     assert answer('127.0.0.1', s.port, 'app', 'app') == 1129
 
 
+def test_logins_nobody_can_judge_do_not_block_the_host(cluster, make_sealane):
+    s = make_sealane(cluster, globals_={'max_auth_errors_until_block': 3},
+                     server={'port': 1})         # nobody listens there
+    assert [answer('127.0.0.1', s.port, 'app', 'app') for _ in range(5)] == [1045] * 5
+    assert 'no server has told the user accounts yet' in s.log_text()
+
+
 def test_max_connections(cluster, make_sealane):
     s = make_sealane(cluster, service={'max_connections': 2})
     s.wait_healthy()

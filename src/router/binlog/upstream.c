@@ -32,7 +32,7 @@ static int64_t seconds_behind(const struct sl_upstream *u)
     }
     /* Nothing came for a second: there is nothing that we do not have. */
     bool is_idle = sl_loop_now_ms(u->loop) - u->last_event_ms > SL_UPSTREAM_TICK_MS;
-    int64_t behind = sl_clock_wall_s() + u->clock_ahead_s - (int64_t)u->ingest.last_timestamp;
+    int64_t behind = sl_upstream_primary_now_s(u) - (int64_t)u->ingest.last_timestamp;
     return (is_idle && !u->is_full) || behind < 0 || u->ingest.last_timestamp == 0 ? 0 : behind;
 }
 

@@ -176,8 +176,7 @@ static void commit_turn(struct sl_task *t, struct sl_loop *loop)
         }
     }
     acknowledge(u);
-    int64_t primary_now_s = sl_clock_wall_s() + u->clock_ahead_s;
-    if ((int64_t)u->ingest.last_timestamp + SL_UPSTREAM_SETTLED_S >= primary_now_s) {
+    if ((int64_t)u->ingest.last_timestamp + SL_UPSTREAM_SETTLED_S >= sl_upstream_primary_now_s(u)) {
         u->ingest.is_settled = true;
     }
     sl_upstream_publish(u);
@@ -214,10 +213,16 @@ void sl_upstream_flow_init(struct sl_upstream *u)
     u->ingest.ddl_only = u->settings->ddl_only;
 }
 
+int64_t sl_upstream_primary_now_s(const struct sl_upstream *u)
+{
+    return (int64_t)(sl_loop_now_ms(u->loop) / 1000) + u->clock_ahead_s;
+}
+
 void sl_upstream_flow_begin(struct sl_upstream *u)
 {
     u->has_semi_sync = u->ask.has_semi_sync;
-    u->clock_ahead_s = u->ask.primary_time_s != 0 ? u->ask.primary_time_s - sl_clock_wall_s() : 0;
+    int64_t primary_now_s = u->ask.primary_time_s != 0 ? u->ask.primary_time_s : sl_clock_wall_s();
+    u->clock_ahead_s = primary_now_s - (int64_t)(sl_loop_now_ms(u->loop) / 1000);
     u->last_input_ms = sl_loop_now_ms(u->loop);
     u->is_full = false;
     u->is_flowing = false;

@@ -80,7 +80,8 @@ struct sl_upstream {
     struct sl_stream stream;
     struct sl_ingest ingest;
     uint64_t last_input_ms, last_event_ms;
-    int64_t clock_ahead_s; /* the primary's clock minus ours */
+    /* the primary's clock minus the monotonic one: a step of the wall clock changes no lag */
+    int64_t clock_ahead_s;
     uint32_t heartbeat_ms;
     bool has_semi_sync;
     bool is_full;      /* the disk */
@@ -131,6 +132,8 @@ const char *sl_upstream_peer(const struct sl_upstream *u); /* name of the server
 void sl_upstream_flow_init(struct sl_upstream *u);
 /* The dump was asked for. */
 void sl_upstream_flow_begin(struct sl_upstream *u);
+/* The primary's clock by what it said when the dump began, seconds since the epoch. */
+int64_t sl_upstream_primary_now_s(const struct sl_upstream *u);
 /* Bytes of the dump; changed in place. Returns how many are used up. */
 size_t sl_upstream_flow_data(struct sl_upstream *u, uint8_t *data, size_t len);
 /* The connection goes: keeps complete groups, drops the rest. */

@@ -256,7 +256,7 @@ static void evict(struct sl_message *m, struct sl_loop *loop)
  * nobody has seen break. */
 static void evict_older(struct sl_relay *relay, const struct sl_replica_older *older)
 {
-    struct eviction *e = older->session_id ? sl_calloc(1, sizeof *e) : NULL;
+    struct eviction *e = sl_calloc(1, sizeof *e);
     if (e) {
         e->message.run = evict;
         e->worker = &relay->workers[older->worker];
@@ -339,10 +339,14 @@ static int attach(struct sl_dump *d)
                                      .is_semi_sync = rs->wants_semi_sync,
                                      .is_lasting = is_registered && !d->is_non_block,
                                      .store = relay->store};
-    struct sl_replica_older older;
-    int rc = sl_replicas_attach(relay->replicas, &start, &d->replica, &older);
+    struct sl_replica_older *older;
+    unsigned count;
+    int rc = sl_replicas_attach(relay->replicas, &start, &d->replica, &older, &count);
+    for (unsigned i = 0; rc == SL_OK && i < count; i++) {
+        evict_older(relay, &older[i]);
+    }
     if (rc == SL_OK) {
-        evict_older(relay, &older);
+        sl_free(older);
     }
     return rc;
 }

@@ -128,15 +128,6 @@ static void forget_oldest(struct sl_replicas *r)
 
 /* ---- dumps ---- */
 
-static void copy_text(char *out, size_t size, const char *text)
-{
-    snprintf(out, size, "%s", text ? text : "");
-    for (char *c = out; *c; c++) {
-        *c =
-            (unsigned char)*c <= ' ' || *c == 0x7f ? '_' : *c; /* it stands in a line of the file */
-    }
-}
-
 static struct sl_replica *find(struct sl_replicas *r, uint32_t server_id, bool connected)
 {
     FOR_EACH(p, r)
@@ -148,8 +139,32 @@ static struct sl_replica *find(struct sl_replicas *r, uint32_t server_id, bool c
     return NULL;
 }
 
+/* All that read with this id, one that is being thrown out already included. With the lock. */
+static int list_older(struct sl_replicas *r, uint32_t server_id, struct sl_replica_older **ret,
+                      unsigned *ret_count)
+{
+    *ret = NULL;
+    *ret_count = 0;
+    FOR_EACH(p, r)
+    {
+        if (server_id == 0 || !is_connected(p) || p->info.server_id != server_id) {
+            continue;
+        }
+        struct sl_replica_older *grown = sl_realloc(*ret, (*ret_count + 1) * sizeof *grown);
+        if (!grown) {
+            sl_free(*ret);
+            *ret = NULL;
+            return SL_ENOMEM;
+        }
+        *ret = grown;
+        grown[(*ret_count)++] = (struct sl_replica_older){p->info.session_id, p->worker};
+    }
+    return SL_OK;
+}
+
 int sl_replicas_attach(struct sl_replicas *r, const struct sl_replica_start *start,
-                       struct sl_replica **ret, struct sl_replica_older *ret_older)
+                       struct sl_replica **ret, struct sl_replica_older **ret_older,
+                       unsigned *ret_count)
 {
     struct sl_replica *p = sl_calloc(1, sizeof *p);
     if (!p) {
@@ -164,13 +179,13 @@ int sl_replicas_attach(struct sl_replicas *r, const struct sl_replica_start *sta
                                        .session_id = start->session_id,
                                        .since_s = sl_clock_wall_s(),
                                        .is_semi_sync = start->is_semi_sync};
-    copy_text(p->info.host, sizeof p->info.host, start->host);
-    copy_text(p->info.user, sizeof p->info.user, start->user);
-    *ret_older = (struct sl_replica_older){0};
+    sl_replica_word_copy(p->info.host, sizeof p->info.host, start->host);
+    sl_replica_word_copy(p->info.user, sizeof p->info.user, start->user);
     pthread_mutex_lock(&r->lock);
-    struct sl_replica *older = start->server_id ? find(r, start->server_id, true) : NULL;
-    if (older) {
-        *ret_older = (struct sl_replica_older){older->info.session_id, older->worker};
+    if (list_older(r, start->server_id, ret_older, ret_count) < 0) {
+        pthread_mutex_unlock(&r->lock);
+        sl_free(p);
+        return SL_ENOMEM;
     }
     r->store = start->store;
     sl_list_append(&r->replicas, &p->node);

@@ -22,13 +22,16 @@ struct sl_replica_start {
 
 /* A session that another one takes the place of: the same server_id reads twice. */
 struct sl_replica_older {
-    uint64_t session_id; /* 0: there is none */
+    uint64_t session_id;
     unsigned worker;
 };
 
-/* Strings are copied. 0 or SL_ENOMEM. Any thread; so are all here. */
+/* Strings are copied. *ret_older: all sessions that read with the same server_id, one that is on its
+ * way out may still be among them; free it with sl_free. 0 or SL_ENOMEM. Any thread; so are all
+ * here. */
 int sl_replicas_attach(struct sl_replicas *r, const struct sl_replica_start *start,
-                       struct sl_replica **ret, struct sl_replica_older *ret_older);
+                       struct sl_replica **ret, struct sl_replica_older **ret_older,
+                       unsigned *ret_count);
 /* Everything before `offset` of `file` was sent; `sent` is the GTID position at that place. Copies,
  * no I/O. */
 void sl_replica_note(struct sl_replica *replica, const char *file, uint64_t offset,

@@ -20,6 +20,14 @@ enum word {
     WORDS
 };
 
+void sl_replica_word_copy(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text ? text : "");
+    for (char *c = out; *c; c++) {
+        *c = (unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f ? '_' : *c;
+    }
+}
+
 static const char *or_dash(const char *text)
 {
     return text[0] ? text : "-";
@@ -77,7 +85,7 @@ int sl_replica_line_parse(char *line, struct sl_replica_info *ret,
                                     .last_seen_s = (int64_t)seen,
                                     .offset = offset};
     snprintf(ret->file, sizeof ret->file, "%s", word[FILE_NAME]);
-    snprintf(ret->host, sizeof ret->host, "%s", word[HOST]);
+    sl_replica_word_copy(ret->host, sizeof ret->host, word[HOST]);
     struct sl_err err = SL_ERR_INIT;
     int rc = sl_gtid_position_parse(sl_slice_text(word[POSITION]), ret_position, &err);
     return rc == SL_OK || rc == SL_ENOMEM ? rc : SL_EPROTO;

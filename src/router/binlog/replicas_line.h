@@ -9,6 +9,9 @@
 
 #include "router/binlog/relay.h"
 
+/* What a client says of itself, as a word of such a line and as every client can show it: anything but
+ * visible ASCII becomes '_'. NULL is empty. */
+void sl_replica_word_copy(char *out, size_t size, const char *text);
 /* Appends; file and host have no blanks. 0 or SL_ENOMEM. */
 int sl_replica_line_put(struct sl_buf *out, const struct sl_replica_info *info,
                         const struct sl_gtid_list *position);

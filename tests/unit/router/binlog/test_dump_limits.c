@@ -508,31 +508,73 @@ static void test_remembered(void **state)
     assert_true(may_purge_up_to("7-1-4"));
 }
 
+/* All go that read with the same id, however many there are, and nobody else. */
+static void test_all_older_ones_go(void **state)
+{
+    struct sl_replicas *replicas;
+    struct sl_replica *p[5];
+    struct sl_replica_older *older;
+    unsigned count;
+    struct sl_err err = SL_ERR_INIT;
+    char dir[] = "/tmp/sealane-replicas-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(sl_replicas_new(dir, 0, &replicas, &err), SL_OK);
+    static const uint32_t ids[] = {5, 6, 5, 5, 0};
+    static const unsigned expected[] = {0, 0, 1, 2, 0};
+    for (unsigned i = 0; i < 5; i++) {
+        struct sl_replica_start start = {
+            .server_id = ids[i], .session_id = 70 + i, .worker = i, .user = "\xe9"};
+        assert_int_equal(sl_replicas_attach(replicas, &start, &p[i], &older, &count), SL_OK);
+        assert_int_equal(count, expected[i]);
+        for (unsigned k = 0; k < count; k++) {
+            assert_int_equal(older[k].session_id, k == 0 ? 70 : 72);
+            assert_int_equal(older[k].worker, k == 0 ? 0 : 2);
+        }
+        sl_free(older);
+    }
+    struct sl_replica_start start = {.server_id = 5, .session_id = 80};
+    struct sl_replica *none;
+    sl_mem_fail_after(2);
+    assert_int_equal(sl_replicas_attach(replicas, &start, &none, &older, &count), SL_ENOMEM);
+    sl_mem_fail_after(0);
+    struct sl_replica_info *list;
+    assert_int_equal(sl_replicas_list(replicas, &list, &count), SL_OK);
+    assert_int_equal(count, 5);
+    assert_string_equal(list[0].user, "_");
+    sl_free(list);
+    for (unsigned i = 0; i < 5; i++) {
+        sl_replica_detach(p[i]);
+    }
+    sl_replicas_free(replicas);
+    rmdir(dir);
+}
+
 static void test_remembered_over_a_restart(void **state)
 {
     char dir[] = "/tmp/sealane-replicas-XXXXXX", path[64], command[64];
     assert_non_null(mkdtemp(dir));
     struct sl_replicas *replicas;
     struct sl_replica *a, *b;
-    struct sl_replica_older older;
+    struct sl_replica_older *older;
+    unsigned count;
     struct sl_err err = SL_ERR_INIT;
     struct sl_gtid_list sent = SL_GTID_LIST_INIT, empty = SL_GTID_LIST_INIT;
     assert_int_equal(sl_gtid_position_parse(sl_slice_text("7-1-3,9-1-3"), &sent, &err), SL_OK);
     assert_int_equal(sl_replicas_new(dir, 60000, &replicas, &err), SL_OK);
     struct sl_replica_start start = {.server_id = 5,
-                                     .host = "a b",
+                                     .host = "a b\xc3\xa9\x80\n",
                                      .port = 3306,
                                      .master_id = 1,
                                      .session_id = 77,
                                      .user = "u",
                                      .is_lasting = true};
-    assert_int_equal(sl_replicas_attach(replicas, &start, &a, &older), SL_OK);
-    assert_int_equal(older.session_id, 0);
+    assert_int_equal(sl_replicas_attach(replicas, &start, &a, &older, &count), SL_OK);
+    assert_int_equal(count, 0);
     sl_replica_note(a, "pbin.000007", 12345, &sent, false);
     start.server_id = 6;
     start.session_id = 78;
     start.is_lasting = false; /* a reader, not a replica */
-    assert_int_equal(sl_replicas_attach(replicas, &start, &b, &older), SL_OK);
+    assert_int_equal(sl_replicas_attach(replicas, &start, &b, &older, &count), SL_OK);
     sl_replica_note(b, "pbin.000001", 4, &empty, false);
     sl_replica_detach(b);
     sl_replica_detach(a);
@@ -543,7 +585,7 @@ static void test_remembered_over_a_restart(void **state)
     assert_int_equal(info.server_id, 5);
     assert_int_equal(info.session_id, 0);
     assert_int_equal(info.offset, 12345);
-    assert_string_equal(info.host, "a_b");
+    assert_string_equal(info.host, "a_b____");
     assert_string_equal(info.file, "pbin.000007");
     assert_string_equal(info.position, "7-1-3,9-1-3");
     assert_true(sl_replicas_may_purge(replicas, &sent));
@@ -554,7 +596,7 @@ static void test_remembered_over_a_restart(void **state)
     /* it comes back: what was remembered counts until its new position is known */
     start.server_id = 5;
     start.is_lasting = true;
-    assert_int_equal(sl_replicas_attach(replicas, &start, &a, &older), SL_OK);
+    assert_int_equal(sl_replicas_attach(replicas, &start, &a, &older, &count), SL_OK);
     sl_replica_note(a, "pbin.000008", 4, &sent, true);
     assert_true(only_one(replicas).session_id == 78);
     sl_replica_detach(a);
@@ -593,6 +635,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_allocation_per_group, up, down),
         cmocka_unit_test_setup_teardown(test_kill_a_stalled_one, up, down),
         cmocka_unit_test_setup_teardown(test_remembered, up, down),
+        cmocka_unit_test(test_all_older_ones_go),
         cmocka_unit_test(test_remembered_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

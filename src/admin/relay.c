@@ -17,6 +17,7 @@
 #include "core/core.h"
 
 #define PATH "replicas"
+#define ID_MAX 256
 
 json_t *sl_admin_diagnostics(const struct sl_service *s)
 {
@@ -30,13 +31,40 @@ json_t *sl_admin_diagnostics(const struct sl_service *s)
 
 /* ---- GET replicas ---- */
 
+static json_int_t server_id_of(const json_t *replica)
+{
+    return json_integer_value(json_object_get(replica, "server_id"));
+}
+
+/* Several may have the same server id: programs that read the log have 0, and one that has just come
+ * again stands beside what is remembered of it. The newest of them, the last in the list, counts. */
+static bool is_newest(const json_t *list, size_t i)
+{
+    return i + 1 == json_array_size(list) ||
+           server_id_of(json_array_get(list, i + 1)) != server_id_of(json_array_get(list, i));
+}
+
+/* Unique: the newest with a server id is named by it alone, the others by their connection, too. */
+static void make_id(char *out, size_t size, const struct sl_service *s, const json_t *list,
+                    size_t i)
+{
+    const json_t *replica = json_array_get(list, i);
+    const json_t *session = json_object_get(replica, "session_id");
+    int n = snprintf(out, size, "%s-%lld", s->name, (long long)server_id_of(replica));
+    if (n < 0 || (size_t)n >= size || is_newest(list, i)) {
+        return;
+    }
+    if (json_is_integer(session)) {
+        snprintf(out + n, size - (size_t)n, "-%lld", (long long)json_integer_value(session));
+    } else {
+        snprintf(out + n, size - (size_t)n, "-gone"); /* one of an id at most is remembered */
+    }
+}
+
 /* One resource: of the service, what the router says as attributes. */
 static json_t *replica_json(const struct sl_admin_request *rq, const struct sl_service *s,
-                            json_t *attributes)
+                            const char *id, json_t *attributes)
 {
-    char id[256];
-    snprintf(id, sizeof id, "%s-%lld", s->name,
-             (long long)json_integer_value(json_object_get(attributes, "server_id")));
     json_t *relationships = json_object();
     json_t *services = json_array();
     json_array_append_new(services, sl_jsonapi_reference(s->name, "services"));
@@ -59,13 +87,17 @@ static void add_replicas(const struct sl_admin_request *rq, const struct sl_serv
     json_t *all = sl_diag_json_end(&d);
     size_t i;
     json_t *one;
-    json_array_foreach (json_object_get(all, PATH), i, one) {
-        json_array_append_new(out, replica_json(rq, s, json_incref(one)));
+    const json_t *list = json_object_get(all, PATH);
+    json_array_foreach (list, i, one) {
+        char id[ID_MAX];
+        make_id(id, sizeof id, s, list, i);
+        json_array_append_new(out, replica_json(rq, s, id, json_incref(one)));
     }
     json_decref(all);
 }
 
-void sl_admin_replicas_get(struct sl_admin_request *rq, struct sl_admin_response *rs)
+/* Of all services. */
+static json_t *list_replicas(const struct sl_admin_request *rq)
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < rq->core->service_count; i++) {
@@ -73,7 +105,30 @@ void sl_admin_replicas_get(struct sl_admin_request *rq, struct sl_admin_response
             add_replicas(rq, rq->core->services[i], list);
         }
     }
-    sl_jsonapi_many(rq, rs, list);
+    return list;
+}
+
+void sl_admin_replicas_get(struct sl_admin_request *rq, struct sl_admin_response *rs)
+{
+    sl_jsonapi_many(rq, rs, list_replicas(rq));
+}
+
+void sl_admin_replica_get(struct sl_admin_request *rq, struct sl_admin_response *rs)
+{
+    json_t *list = list_replicas(rq), *one, *found = NULL;
+    size_t i;
+    json_array_foreach (list, i, one) {
+        if (strcmp(json_string_value(json_object_get(one, "id")), rq->args[0]) == 0) {
+            found = json_incref(one);
+            break;
+        }
+    }
+    json_decref(list);
+    if (found == NULL) {
+        sl_admin_fail_unknown(rs, rq->args[0], "replica");
+        return;
+    }
+    sl_jsonapi_one(rq, rs, found);
 }
 
 void sl_admin_service_replicas_get(struct sl_admin_request *rq, struct sl_admin_response *rs)
@@ -167,14 +222,7 @@ static bool value_of(const struct metric *m, const json_t *object, double *ret)
     return v != NULL && (!json_is_null(v) || strcmp(m->field, "session_id") == 0);
 }
 
-static json_int_t server_id_of(const json_t *replica)
-{
-    return json_integer_value(json_object_get(replica, "server_id"));
-}
-
-/* Several may have the same server id: programs that read the log have 0, and one that has just come
- * again stands beside what is remembered of it. No two samples may have the same labels, so that the
- * newest, which is the last of them in the list, is the one that is shown. */
+/* No two samples may have the same labels: of several with the same server id the newest is shown. */
 static void put_replicas(struct sl_buf *out, const struct metric *m, const char *service,
                          const json_t *diagnostics)
 {
@@ -184,9 +232,7 @@ static void put_replicas(struct sl_buf *out, const struct metric *m, const char 
     json_array_foreach (list, i, replica) {
         double value;
         json_int_t id = server_id_of(replica);
-        bool is_last =
-            i + 1 == json_array_size(list) || server_id_of(json_array_get(list, i + 1)) != id;
-        if (is_last && value_of(m, replica, &value)) {
+        if (is_newest(list, i) && value_of(m, replica, &value)) {
             sl_buf_printf(out, "sealane_%s{service=\"%s\",server_id=\"%lld\"} %.17g\n", m->name,
                           service, (long long)id, value);
         }

@@ -25,7 +25,7 @@ sl_admin_handler sl_admin_servers_get, sl_admin_server_get, sl_admin_server_rela
 sl_admin_handler sl_admin_services_get, sl_admin_service_get, sl_admin_service_relation_get,
     sl_admin_service_listeners_get, sl_admin_service_listener_get, sl_admin_service_reload;
 /* relay.c */
-sl_admin_handler sl_admin_replicas_get, sl_admin_service_replicas_get;
+sl_admin_handler sl_admin_replicas_get, sl_admin_replica_get, sl_admin_service_replicas_get;
 /* listener.c */
 sl_admin_handler sl_admin_listeners_get, sl_admin_listener_get, sl_admin_listener_relation_get;
 json_t *sl_admin_listener_json(const struct sl_admin_request *rq, const struct sl_listener *l);

@@ -37,6 +37,7 @@ static const struct sl_admin_route routes[] = {
     {SL_ADMIN_GET, "services/:service/listeners/:listener", sl_admin_service_listener_get, 0},
     {SL_ADMIN_GET, "services/:service/replicas", sl_admin_service_replicas_get, 0},
     {SL_ADMIN_GET, "replicas", sl_admin_replicas_get, 0},
+    {SL_ADMIN_GET, "replicas/:replica", sl_admin_replica_get, 0},
     {SL_ADMIN_POST, "services/:service/reload", sl_admin_service_reload, SL_ADMIN_NO_CHANGE},
 
     {SL_ADMIN_GET, "listeners", sl_admin_listeners_get, 0},

@@ -327,6 +327,18 @@ def test_rest_and_sealanectl(relay, trio):
     assert d['master_config']['host'] == primary.ip and 'password' not in d['master_config']
     text = relay.ctl('list', 'replicas')
     assert '2' in text and binlog_pos(primary) in text
+    # Two that read with one server id are two resources, each found by its id.
+    with relay.binlog_client() as one, relay.binlog_client() as two:
+        for c in (one, two):
+            c.hello(position='')
+            c.dump(server_id=0)
+            c.next()
+        ids = [r['id'] for r in relay.get('/replicas')]
+        assert len(ids) == len(set(ids)) == 3, ids
+        for i in ids:
+            assert relay.get('/replicas/' + i)['id'] == i
+    code, body = relay.request('GET', '/replicas/nobody')
+    assert code == 404, body
     assert 'binlogrouter' in relay.ctl('list', 'services')
     code, body = relay.request('GET', '/metrics')
     assert code in (200, 404), body

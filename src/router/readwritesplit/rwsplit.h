@@ -7,7 +7,7 @@
  *               docs/internals/readwritesplit.md)
  *   hints.c     a hint in a comment changes the target
  *   select.c    which server of that class, among those connected and connectable
- *   request.c   a command arrives: decide, select, send, or hold it until a connection is there
+ *   request*.c  a command arrives: decide, select, send, or hold it until a connection is there
  *   prepared.c  prepared statements: our ids, each server's ids, parameter types
  *   reuse.c     a prepared statement serves again after its close
  *   reply.c     a reply is complete: history results, statement ids, measurements
@@ -236,7 +236,7 @@ bool rws_is_too_far_behind(const struct rws *r, int position);
 void rws_adaptive_sample(struct rws *r, int position, uint64_t us);
 void rws_adaptive_sync(struct rws *r, uint64_t now_ms);
 
-/* --- request.c -------------------------------------------------------------------------------- */
+/* --- request*.c ------------------------------------------------------------------------------- */
 
 void rws_on_request(struct sl_session *s, struct sl_request *rq);
 /* Routes the saved copy again (after a loss or when a connection got ready). */

@@ -135,7 +135,7 @@ def test_torn_tail(relay, trio, cut):
     same_groups(relay, primary)
 
 
-@pytest.mark.parametrize('what', ['garbage behind', 'zeros behind', 'a new file'])
+@pytest.mark.parametrize('what', ['garbage behind', 'zeros behind', 'a new file', 'an empty file'])
 def test_tails_of_other_kinds(relay, trio, what):
     primary = trio[0]
     files_of(relay, primary)

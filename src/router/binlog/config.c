@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "router/binlog/store_io.h"
 #include "router/routers.h"
 
 #define COMMON_SERVER_ID 1234 /* what a relay without one has elsewhere */
@@ -38,22 +40,11 @@ char *sl_relay_datadir(const struct sl_service *service, const struct sl_binlog_
 
 int sl_relay_datadir_make(const char *path, struct sl_err *err)
 {
-    char *part = sl_xstrdup(path);
-    int rc = SL_OK;
-    for (char *at = part; rc == SL_OK && at; at = strchr(at + 1, '/')) {
-        char was = *at;
-        *at = at == part ? was : 0;
-        if (part[0] && at != part && mkdir(part, 0750) < 0 && errno != EEXIST) {
-            rc = sl_err_set(err, SL_ESYS, "datadir '%s': '%s' cannot be made: %s", path, part,
+    char part[PATH_MAX];
+    return sl_store_io_make_dir(path, part) == 0
+               ? SL_OK
+               : sl_err_set(err, SL_ESYS, "datadir '%s': '%s' cannot be made: %s", path, part,
                             strerror(errno));
-        }
-        *at = was;
-    }
-    if (rc == SL_OK && mkdir(path, 0750) < 0 && errno != EEXIST) {
-        rc = sl_err_set(err, SL_ESYS, "datadir '%s' cannot be made: %s", path, strerror(errno));
-    }
-    sl_free(part);
-    return rc;
 }
 
 int sl_relay_settings_check(const struct sl_binlog_settings *t, struct sl_err *err)

@@ -176,15 +176,15 @@ int sl_store_list_write(struct sl_store *s, struct sl_err *err)
         return sl_err_set(err, SL_EINVAL, "the path '%.100s...' is too long", path);
     }
     struct sl_buf text = SL_BUF_INIT;
+    pthread_mutex_lock(&s->list_lock); /* an older list must not take the place of a newer one */
     int rc = list_build(s, &text);
-    if (rc < 0) {
-        sl_buf_free(&text);
-        return sl_err_set(err, rc, "out of memory writing '%s'", path);
-    }
     struct sl_slice bytes = sl_buf_slice(&text);
-    if (sl_store_io_replace(s->datadir, path, bytes.data, bytes.len) != 0) {
+    if (rc < 0) {
+        sl_err_set(err, rc, "out of memory writing '%s'", path);
+    } else if (sl_store_io_replace(s->datadir, path, bytes.data, bytes.len) != 0) {
         rc = sl_store_fail(s, "cannot write", path, err);
     }
+    pthread_mutex_unlock(&s->list_lock);
     sl_buf_free(&text);
     return rc;
 }

@@ -112,7 +112,8 @@ int sl_store_request_position(struct sl_store *store, const struct sl_gtid_list 
                               struct sl_err *err);
 
 /* Deletes all files and the state ("RESET MASTER", or a position back in time). Writer stands, no
- * reader: else SL_ESTATE. */
+ * reader: else SL_ESTATE. Archived files stay where they are but belong to the log no more: numbers
+ * go on behind theirs, else they begin at 1. SL_ESYS: the archive cannot be read, or datadir. */
 int sl_store_reset(struct sl_store *store, struct sl_err *err);
 
 /* ---- what is there; any thread ------------------------------------------------------------- */
@@ -152,7 +153,8 @@ struct sl_store_stats {
 void sl_store_stats(struct sl_store *store, struct sl_store_stats *ret);
 
 /* PURGE BINARY LOGS TO / BEFORE. Stops silently at a file in use. The files are gone from the list
- * at once and from the disk soon; with `archives` both happens when they have been copied.
+ * and binlog.index at once and from the disk soon; with `archives` all that happens when they have
+ * been copied. Waits for the disk.
  * SL_ENOENT: no such file. */
 int sl_store_purge_to(struct sl_store *store, const char *file, struct sl_err *err);
 int sl_store_purge_before(struct sl_store *store, int64_t time_s, struct sl_err *err);

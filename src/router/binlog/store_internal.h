@@ -22,8 +22,8 @@
  *
  * Locks: `lock` guards the catalogue (array, what is marked so in an entry), the published state,
  * the statistics; only memory is touched under it. `plain_lock` guards the shared descriptors;
- * `index_lock` the index file of the current log file, between the writer and look-ups. `lock` may
- * be taken inside of the other two.
+ * `index_lock` the index file of the current log file, between the writer and look-ups;
+ * `list_lock` binlog.index. `lock` may be taken inside of the others.
  */
 #ifndef SL_ROUTER_BINLOG_STORE_INTERNAL_H
 #define SL_ROUTER_BINLOG_STORE_INTERNAL_H
@@ -164,6 +164,7 @@ struct sl_store {
 
     pthread_mutex_t plain_lock;
     pthread_mutex_t index_lock;
+    pthread_mutex_t list_lock;
 
     uint64_t clock_base_ms, clock_start_ms; /* of sl_store_clock_ms() */
     struct sl_store_writer writer;
@@ -293,6 +294,11 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err);
 int sl_store_recover(struct sl_store *s, struct sl_err *err);
 /* Archived files that continue the catalogue downwards. */
 int sl_store_scan_archive(struct sl_store *s, struct sl_err *err);
+/* The first number of an empty store: behind those of archived files, which belong to a log that
+ * was deleted, with one left out so that they are not taken for what comes before. */
+int sl_store_scan_first_number(struct sl_store *s, uint64_t *ret, struct sl_err *err);
+/* Deletes all files of the log in datadir, those that are not served, too. Under `lock`. */
+int sl_store_scan_unlink(struct sl_store *s, struct sl_err *err);
 
 /* ---- store_request.c ---- */
 

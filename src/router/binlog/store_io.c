@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int open_file(const char *path, int flags, mode_t mode)
@@ -98,6 +100,39 @@ int sl_store_io_sync_dir(const char *path)
     sl_store_io->close(fd);
     errno = saved;
     return rc != 0 && (saved == EINVAL || saved == ENOTSUP) ? 0 : rc;
+}
+
+/* What is above it is there. */
+static int make_one(char *path)
+{
+    if (mkdir(path, 0750) != 0) {
+        return errno == EEXIST ? 0 : -1;
+    }
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path) {
+        return sl_store_io_sync_dir(slash == NULL ? "." : "/");
+    }
+    *slash = '\0';
+    int rc = sl_store_io_sync_dir(path);
+    *slash = '/';
+    return rc;
+}
+
+int sl_store_io_make_dir(const char *path, char part[PATH_MAX])
+{
+    int n = snprintf(part, PATH_MAX, "%s", path);
+    if (n <= 0 || n >= PATH_MAX) {
+        errno = n <= 0 ? ENOENT : ENAMETOOLONG;
+        return -1;
+    }
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (make_one(part) != 0) {
+            return -1;
+        }
+        *slash = '/';
+    }
+    return make_one(part);
 }
 
 static int fill(const char *path, const void *data, size_t len)

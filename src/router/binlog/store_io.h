@@ -10,6 +10,7 @@
 #ifndef SL_ROUTER_BINLOG_STORE_IO_H
 #define SL_ROUTER_BINLOG_STORE_IO_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,6 +37,9 @@ int sl_store_io_read(int fd, void *data, size_t len, uint64_t offset);
 /* The names in a directory are on disk afterwards. File systems that cannot do that for directories
  * (EINVAL, ENOTSUP) are taken as they are. */
 int sl_store_io_sync_dir(const char *path);
+/* Makes a directory and what is missing above it (0750); new ones are on disk with their names. `part`
+ * is where it failed: -1 with errno. */
+int sl_store_io_make_dir(const char *path, char part[PATH_MAX]);
 /* Creates or replaces `path` by way of `path`.tmp: written, synced, renamed, directory synced. */
 int sl_store_io_replace(const char *dir, const char *path, const void *data, size_t len);
 

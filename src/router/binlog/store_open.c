@@ -171,24 +171,6 @@ int sl_store_recover(struct sl_store *s, struct sl_err *err)
 
 /* ---- open ---- */
 
-static int make_dir(const char *path, struct sl_err *err)
-{
-    char part[PATH_MAX];
-    int n = snprintf(part, sizeof(part), "%s/", path);
-    if (n < 0 || (size_t)n >= sizeof(part)) {
-        return sl_err_set(err, SL_EINVAL, "the path '%.100s...' is too long", path);
-    }
-    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(part, 0750) != 0 && errno != EEXIST) {
-            return sl_err_set(err, SL_ESYS, "cannot make the directory '%s': %s", part,
-                              strerror(errno));
-        }
-        *slash = '/';
-    }
-    return SL_OK;
-}
-
 static int lock_dir(struct sl_store *s, struct sl_err *err)
 {
     s->lock_fd = sl_store_io->open(s->datadir, O_RDONLY | O_DIRECTORY, 0);
@@ -256,10 +238,12 @@ static int open_store(struct sl_store *s, struct sl_err *err)
     if (n < 0 || (size_t)n >= sizeof(work)) {
         return sl_err_set(err, SL_EINVAL, "the path '%.100s...' is too long", s->datadir);
     }
-    int rc = make_dir(work, err);
-    if (rc == SL_OK) {
-        rc = lock_dir(s, err);
+    char failed[PATH_MAX];
+    if (sl_store_io_make_dir(work, failed) != 0) {
+        return sl_err_set(err, SL_ESYS, "cannot make the directory '%s': %s", failed,
+                          strerror(errno));
     }
+    int rc = lock_dir(s, err);
     if (rc == SL_OK) {
         rc = sl_store_scan(s, err);
     }
@@ -296,6 +280,7 @@ int sl_store_open(const struct sl_store_config *config, struct sl_store **ret, s
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->plain_lock, NULL);
     pthread_mutex_init(&s->index_lock, NULL);
+    pthread_mutex_init(&s->list_lock, NULL);
     int rc = copy_config(s, config);
     rc = rc < 0 ? sl_err_set(err, rc, "out of memory opening a binlog store") : open_store(s, err);
     if (rc < 0) {
@@ -338,6 +323,7 @@ void sl_store_close(struct sl_store *store)
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->plain_lock);
     pthread_mutex_destroy(&store->index_lock);
+    pthread_mutex_destroy(&store->list_lock);
     sl_free(store->keys);
     sl_free(store->name);
     sl_free(store->datadir);
@@ -346,23 +332,6 @@ void sl_store_close(struct sl_store *store)
 }
 
 /* ---- reset ---- */
-
-static void unlink_all(struct sl_store *s)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        struct sl_store_entry *e = s->entries[i];
-        char path[PATH_MAX];
-        if (!e->is_archived) {
-            const char *suffix = e->is_compressed ? ".zst" : "";
-            if (sl_store_path(s, s->datadir, e->number, suffix, path, NULL) == SL_OK) {
-                sl_store_io->unlink(path);
-            }
-            if (sl_store_path(s, s->datadir, e->number, ".gtidx", path, NULL) == SL_OK) {
-                sl_store_io->unlink(path);
-            }
-        }
-    }
-}
 
 /* Under `lock`. */
 static int check_unread(const struct sl_store *s, struct sl_err *err)
@@ -375,17 +344,21 @@ static int check_unread(const struct sl_store *s, struct sl_err *err)
                         : sl_err_set(err, SL_ESTATE, "%u readers use the binlog files", readers);
 }
 
-static int reset(struct sl_store *s, struct sl_err *err)
+static int reset(struct sl_store *s, uint64_t first_number, struct sl_err *err)
 {
     if (check_unread(s, err) < 0) {
         return SL_ESTATE;
     }
-    unlink_all(s);
+    int rc = sl_store_scan_unlink(s, err);
+    if (rc < 0) {
+        return rc;
+    }
     drop_all(s);
     sl_gtid_list_clear(&s->state);
     sl_gtid_list_clear(&s->request);
     s->has_request = false;
-    s->next_number = 1;
+    s->next_number = first_number;
+    s->keeper.archive_to = 0;
     s->base[0] = '\0';
     return SL_OK;
 }
@@ -398,10 +371,14 @@ int sl_store_reset(struct sl_store *store, struct sl_err *err)
     if (rc < 0) {
         return rc;
     }
+    uint64_t first;
     sl_store_keeper_stop(store);
-    pthread_mutex_lock(&store->lock);
-    rc = reset(store, err); /* under the lock: no reader may open a file meanwhile */
-    pthread_mutex_unlock(&store->lock);
+    rc = sl_store_scan_first_number(store, &first, err);
+    if (rc == SL_OK) {
+        pthread_mutex_lock(&store->lock);
+        rc = reset(store, first, err); /* under the lock: no reader may open a file meanwhile */
+        pthread_mutex_unlock(&store->lock);
+    }
     if (rc == SL_OK) {
         sl_store_writer_free(&store->writer);
         store->writer = (struct sl_store_writer){.fd = -1, .index.fd = -1};

@@ -161,17 +161,19 @@ void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err 
 
 /* ---- on request ---- */
 
-/* Files below `number`, up to the first one that is used. Under `lock`. */
-static void doom(struct sl_store *s, uint64_t number)
+/* Files below `number`, up to the first one that is used. False: none. Under `lock`. */
+static bool doom(struct sl_store *s, uint64_t number)
 {
     struct sl_store_keeper *k = &s->keeper;
+    bool has_any = false;
     for (unsigned at = first_live(s); at + 1 < s->count && s->entries[at]->number < number;
          at = first_live(s)) {
         struct sl_store_entry *e = s->entries[at];
         if (is_in_use(s, at) || !atomic_load(&e->is_finished)) {
-            return;
+            return has_any;
         }
         e->refs++;
+        has_any = true;
         sl_store_catalogue_drop(s, at + 1);
         if (k->doomed == NULL) {
             k->doomed = e;
@@ -180,16 +182,27 @@ static void doom(struct sl_store *s, uint64_t number)
         }
         k->doomed_last = e;
     }
+    return has_any;
 }
 
-/* Under `lock`. */
-static void purge_below(struct sl_store *s, uint64_t number)
+/* True: the list has become shorter. Under `lock`. */
+static bool purge_below(struct sl_store *s, uint64_t number)
 {
     if (s->tuning.archives && s->archivedir != NULL) {
         s->keeper.archive_to = SL_MAX(s->keeper.archive_to, number);
-    } else {
-        doom(s, number);
+        return false;
     }
+    return doom(s, number);
+}
+
+/* Whoever reads binlog.index after the answer finds nothing that is gone. A list that cannot be
+ * written is the keeper's: it tries before it deletes, and tells. */
+static void purged(struct sl_store *s, bool has_any)
+{
+    if (has_any) {
+        sl_store_list_write(s, NULL);
+    }
+    sl_store_keeper_wake(s);
 }
 
 int sl_store_purge_to(struct sl_store *store, const char *file, struct sl_err *err)
@@ -198,14 +211,12 @@ int sl_store_purge_to(struct sl_store *store, const char *file, struct sl_err *e
     pthread_mutex_lock(&store->lock);
     bool is_there = sl_store_number_of(store->base, file, &number) &&
                     sl_store_catalogue_find(store, number) >= 0;
-    if (is_there) {
-        purge_below(store, number);
-    }
+    bool has_any = is_there && purge_below(store, number);
     pthread_mutex_unlock(&store->lock);
     if (!is_there) {
         return sl_err_set(err, SL_ENOENT, "there is no binlog file '%.255s'", file);
     }
-    sl_store_keeper_wake(store);
+    purged(store, has_any);
     return SL_OK;
 }
 
@@ -216,11 +227,9 @@ int sl_store_purge_before(struct sl_store *store, int64_t time_s, struct sl_err 
     while (at + 1 < store->count && store->entries[at]->changed_s < time_s) {
         at++;
     }
-    if (at < store->count) {
-        purge_below(store, store->entries[at]->number);
-    }
+    bool has_any = at < store->count && purge_below(store, store->entries[at]->number);
     pthread_mutex_unlock(&store->lock);
-    sl_store_keeper_wake(store);
+    purged(store, has_any);
     return SL_OK;
 }
 

@@ -61,11 +61,26 @@ static int write_new(struct sl_store *s, struct next *n, const struct sl_buf *by
     return SL_OK;
 }
 
+/* An archive that is out of reach does not keep an empty store from beginning. */
+static uint64_t first_number(struct sl_store *s)
+{
+    uint64_t number = 1;
+    struct sl_err why = SL_ERR_INIT;
+    pthread_mutex_lock(&s->lock);
+    bool is_empty = s->count == 0;
+    pthread_mutex_unlock(&s->lock);
+    if (is_empty && sl_store_scan_first_number(s, &number, &why) < 0) {
+        sl_log_warning("%s", why.text);
+    }
+    return number;
+}
+
 static int find_place(struct sl_store *s, struct next *n, struct sl_err *err)
 {
+    uint64_t first = first_number(s);
     pthread_mutex_lock(&s->lock);
     n->jumps = s->has_request && s->count > 0;
-    n->number = s->next_number + (n->jumps ? 1 : 0);
+    n->number = SL_MAX(s->next_number, first) + (n->jumps ? 1 : 0);
     int rc = sl_gtid_list_copy(&n->state, s->has_request ? &s->request : &s->writer.state);
     bool is_full = s->count >= SL_STORE_FILES_MAX;
     pthread_mutex_unlock(&s->lock);

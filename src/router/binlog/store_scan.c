@@ -138,6 +138,9 @@ static int take_name(struct sl_store *s, const char *dir, const char *name, stru
     if (s->base[0] == '\0') {
         memcpy(s->base, base, sizeof(s->base));
     }
+    if (strcmp(s->base, base) != 0 && dir == s->archivedir) {
+        return SL_OK; /* of a log that was deleted, or of another relay */
+    }
     if (strcmp(s->base, base) != 0) {
         return sl_err_set(err, SL_EINVAL,
                           "the directory '%s' has files of two logs, '%.100s' and '%.100s': one "
@@ -364,6 +367,29 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err)
     return rc;
 }
 
+static void unlink_files(struct sl_store *s, uint64_t number)
+{
+    static const char *const suffix[] = {"", ".zst", ".gtidx"};
+    for (size_t i = 0; i < SL_ARRAY_LEN(suffix); i++) {
+        char path[PATH_MAX];
+        if (sl_store_path(s, s->datadir, number, suffix[i], path, NULL) == SL_OK) {
+            sl_store_io->unlink(path);
+        }
+    }
+}
+
+/* Oldest first: what a crash leaves is the end of the log. */
+int sl_store_scan_unlink(struct sl_store *s, struct sl_err *err)
+{
+    struct finds all = {0};
+    int rc = list(s, s->datadir, &all, err);
+    for (unsigned i = 0; i < all.count && rc == SL_OK; i++) {
+        unlink_files(s, all.file[i].number);
+    }
+    sl_free(all.file);
+    return rc;
+}
+
 /* ---- the archive ---- */
 
 static int insert_first(struct sl_store *s, struct sl_store_entry *e)
@@ -410,4 +436,21 @@ int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
     sl_free(all.file);
     atomic_store(&s->knows_archive, rc == SL_OK);
     return rc;
+}
+
+int sl_store_scan_first_number(struct sl_store *s, uint64_t *ret, struct sl_err *err)
+{
+    struct finds all = {0};
+    pthread_mutex_lock(&s->lock);
+    bool archives = s->tuning.archives;
+    pthread_mutex_unlock(&s->lock);
+    *ret = 1;
+    bool is_absent =
+        s->archivedir == NULL || (!archives && access(s->archivedir, F_OK) != 0 && errno == ENOENT);
+    int rc = is_absent ? SL_OK : list(s, s->archivedir, &all, err);
+    if (rc == SL_OK && all.count > 0) {
+        *ret = all.file[all.count - 1].number + 2;
+    }
+    sl_free(all.file);
+    return rc < 0 ? sl_err_wrap(err, "the numbers of archived files are not known") : SL_OK;
 }

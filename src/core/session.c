@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's side of a session: accepting, framing commands, passing long ones on, closing.
+ * The client's side of a session: accepting, the client connection's events, the once a second
+ * look at limits, closing.
  *
  * Invariants: S1 busy: exactly one command of the client is unanswered; its reply is expected from
  * a backend, or the router has begun it.
@@ -10,12 +11,9 @@
  */
 #include "core/session.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,10 +21,8 @@
 #include "core/core.h"
 #include "core/recorder.h"
 #include "proto/constants.h"
-#include "proto/handshake.h"
 #include "proto/ok.h"
 
-#define RAW_PACKET_MAX 1024     /* of a client whose packets are no commands */
 #define LOGIN_DEADLINE_MS 10000 /* of clients: connect_timeout of the server, 10 s */
 
 static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len);
@@ -331,363 +327,6 @@ int sl_session_new_inner(struct sl_backend *outer, int fd)
     return SL_OK;
 }
 
-/* ---- answers of our own ---- */
-
-static void write_client(struct sl_session *s, struct sl_buf *packet, int rc)
-{
-    if (rc < 0 || sl_conn_write(&s->client, sl_buf_slice(packet).data, sl_buf_len(packet)) < 0) {
-        sl_session_close(s, "out of memory");
-    }
-    sl_buf_free(packet);
-}
-
-/* An answer of one packet. The client counts packets on: its sequence number follows that of the
- * command's last one, so a command that is not all here has to be waited for. */
-static void answer(struct sl_session *s, struct sl_buf *packet, int rc)
-{
-    if (rc < 0 || !s->is_streaming) {
-        write_client(s, packet, rc);
-        return;
-    }
-    size_t len = sl_buf_len(packet);
-    s->late_answer = sl_malloc(len);
-    if (s->late_answer) {
-        memcpy(s->late_answer, sl_buf_slice(packet).data, len);
-    } else {
-        sl_session_close(s, "out of memory");
-    }
-    sl_buf_free(packet);
-}
-
-/* The command that was answered before its end is all here. */
-static void send_late_answer(struct sl_session *s)
-{
-    uint8_t *packet = s->late_answer;
-    s->late_answer = NULL;
-    packet[3] = s->next_seq;
-    if (sl_conn_write(&s->client, packet, SL_PACKET_HEADER + sl_packet_len(packet)) < 0) {
-        sl_session_close(s, "out of memory");
-    }
-    sl_free(packet);
-}
-
-static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate,
-                          const char *fmt, va_list args) __attribute__((format(printf, 4, 0)));
-
-static void answer_verror(struct sl_session *s, uint16_t code, const char *sqlstate,
-                          const char *fmt, va_list args)
-{
-    if (s->step == SL_SESSION_GHOST || !sl_command_has_reply(s->command)) {
-        return;
-    }
-    if (s->recorder) {
-        sl_recorder_error(s, code);
-    }
-    struct sl_buf packet = SL_BUF_INIT;
-    int rc = sl_packet_vbuild_err(&packet, s->next_seq, code, sqlstate, fmt, args);
-    answer(s, &packet, rc);
-}
-
-void sl_session_answer_error(struct sl_session *s, uint16_t code, const char *sqlstate,
-                             const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    answer_verror(s, code, sqlstate, fmt, args);
-    va_end(args);
-    sl_session_command_done(s);
-}
-
-void sl_session_answer_ok(struct sl_session *s)
-{
-    struct sl_buf packet = SL_BUF_INIT;
-    uint16_t status = (uint16_t)((s->trx.autocommit ? SL_STATUS_AUTOCOMMIT : 0) |
-                                 (s->trx.is_open ? SL_STATUS_IN_TRANS : 0));
-    int rc = sl_packet_build_ok(&packet, s->next_seq, 0, 0, status, 0, NULL);
-    answer(s, &packet, rc);
-    sl_session_command_done(s);
-}
-
-void sl_session_answer_packets(struct sl_session *s, const void *packets, size_t len)
-{
-    if (sl_conn_write(&s->client, packets, len) < 0) {
-        sl_session_close(s, "out of memory");
-        return;
-    }
-    sl_session_command_done(s);
-}
-
-void sl_session_fail(struct sl_session *s, uint16_t code, const char *sqlstate, const char *fmt,
-                     ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (s->recorder) {
-        sl_recorder_error(s, code);
-        s->recorder->has_failed = true;
-    }
-    /* An idle client gets none: it is not waiting for a packet and would take it for the next
-     * answer. The outer session of an inner one loses a connection, and acts on that. */
-    if (s->outer) {
-        snprintf(s->outer->why, sizeof s->outer->why, "%.*s", (int)sizeof s->outer->why - 1, text);
-        s->outer->why_code = code;
-    } else if (s->step == SL_SESSION_READY && (s->busy || s->held || s->is_routing) &&
-               !s->is_mid_packet) {
-        if (s->held) {
-            s->next_seq = 1;
-        }
-        struct sl_buf packet = SL_BUF_INIT;
-        int rc = sl_packet_build_err(&packet, s->next_seq, code, sqlstate, "%s", text);
-        write_client(s, &packet, rc);
-    }
-    sl_session_close(s, text);
-}
-
-/* ---- commands ---- */
-
-void sl_session_command_done(struct sl_session *s)
-{
-    if (s->recorder) {
-        sl_recorder_end(s);
-    }
-    s->busy = false;
-    s->is_mid_packet = false;
-    s->prepare_id = 0;
-    s->reply_copy = NULL;
-    /* idle from now on, not since the command came */
-    s->active_ms = sl_loop_now_ms(s->worker->loop);
-    sl_free(s->pending_db);
-    s->pending_db = NULL;
-    if (s->step == SL_SESSION_READY && !s->held && sl_conn_is_paused(&s->client)) {
-        sl_conn_resume(&s->client);
-    }
-}
-
-void sl_session_begin(struct sl_session *s)
-{
-    s->busy = true;
-}
-
-void sl_session_hold(struct sl_session *s)
-{
-    s->held = true;
-    s->is_streaming = false;
-    sl_conn_pause(&s->client);
-}
-
-void sl_session_unhold(struct sl_session *s)
-{
-    if (s->held) {
-        s->held = false;
-        sl_conn_resume(&s->client);
-    }
-}
-
-bool sl_session_want_whole(struct sl_session *s)
-{
-    s->wants_whole = s->is_streaming && !s->stream_more;
-    return s->wants_whole;
-}
-
-/* May the command be routed before all its bytes are here? Only those whose target does not
- * depend on their end. */
-static bool is_streamable(uint8_t command)
-{
-    return command == SL_COM_STMT_EXECUTE || command == SL_COM_STMT_BULK_EXECUTE ||
-           command == SL_COM_STMT_SEND_LONG_DATA;
-}
-
-#define STREAM_FRONT 4096 /* bytes of a streamable command that are wanted before it is routed */
-
-/* How many bytes must be here before the command can be routed. */
-static size_t bytes_wanted(uint8_t command, uint32_t payload_len)
-{
-    size_t whole = SL_PACKET_HEADER + (size_t)payload_len;
-    return is_streamable(command) ? SL_MIN(whole, (size_t)STREAM_FRONT) : whole;
-}
-
-/* Errors after which the server closes too. True if the packet is refused. */
-static bool refuse_packet(struct sl_session *s, const uint8_t *data, uint32_t payload_len)
-{
-    if (s->is_raw) {
-        if (payload_len > 0 && payload_len <= RAW_PACKET_MAX) {
-            return false;
-        }
-        sl_session_close(s, "the client sent a packet that it must not send now");
-        return true;
-    }
-    if (sl_packet_seq(data) != 0) {
-        s->next_seq = 0;
-        s->command = SL_COM_QUERY;
-        sl_session_answer_error(s, SL_ER_NET_PACKETS_OUT_OF_ORDER, NULL,
-                                "Got packets out of order");
-        sl_session_close(s, "packets out of order");
-        return true;
-    }
-    if (s->max_allowed_packet && payload_len > s->max_allowed_packet) {
-        s->next_seq = 1;
-        s->command = SL_COM_QUERY;
-        sl_session_answer_error(s, SL_ER_NET_PACKET_TOO_LARGE, NULL,
-                                "Got a packet bigger than 'max_allowed_packet' bytes");
-        sl_session_close(s, "packet bigger than max_allowed_packet");
-        return true;
-    }
-    return false;
-}
-
-static void route(struct sl_session *s, struct sl_request *rq)
-{
-    if (s->is_raw) {
-        s->ops->on_request(s, rq);
-        return;
-    }
-    const struct sl_command_info *info = sl_command_info(rq->command);
-    if (!(info->flags & SL_COMMAND_KNOWN)) {
-        sl_session_answer_error(s, SL_ER_UNKNOWN_COM, NULL, "Unknown command");
-        return;
-    }
-    if (rq->payload_len < info->min_payload) {
-        sl_session_answer_error(s, SL_ER_MALFORMED_PACKET, NULL, "Malformed communication packet");
-        return;
-    }
-    if (sl_recorder_is_wanted(s)) {
-        sl_recorder_begin(s, rq);
-    }
-    if (!sl_session_local_command(s, rq)) {
-        sl_count(&sl_session_counters(s)->routed_packets, 1);
-        if (s->filters && !s->is_filtered) {
-            sl_filters_run(s, rq);
-        }
-        s->is_routing = true;
-        s->ops->on_request(s, rq);
-        s->is_routing = false;
-        s->is_filtered = s->held || s->wants_whole;
-    }
-    if (s->recorder) {
-        sl_recorder_routed(s);
-    }
-}
-
-/* One command from the front of the input. Returns the bytes consumed, 0 if more are needed or
- * it is held. */
-static size_t command(struct sl_session *s, const uint8_t *data, size_t len)
-{
-    if (len < SL_PACKET_HEADER) {
-        return 0;
-    }
-    uint32_t payload_len = sl_packet_len(data);
-    if (refuse_packet(s, data, payload_len)) {
-        return len;
-    }
-    if (payload_len == 0) {
-        s->next_seq = 1;
-        s->command = SL_COM_QUERY;
-        sl_session_answer_error(s, SL_ER_UNKNOWN_COM, NULL, "Unknown command");
-        return SL_PACKET_HEADER;
-    }
-    size_t wanted = len > SL_PACKET_HEADER ? bytes_wanted(data[4], payload_len) : 5;
-    if (len < wanted) {
-        sl_conn_want(&s->client, (uint32_t)wanted);
-        return 0;
-    }
-    size_t whole = SL_PACKET_HEADER + (size_t)payload_len;
-    size_t used = SL_MIN(len, whole);
-    struct sl_request rq = {.data = data,
-                            .len = used,
-                            .payload_len = payload_len,
-                            .command = data[4],
-                            .is_whole = used == whole && payload_len < SL_PACKET_MAX};
-    s->command = rq.command;
-    s->next_seq = 1;
-    s->is_mid_packet = false;
-    s->is_streaming = !rq.is_whole;
-    s->stream_left = (uint32_t)(whole - used);
-    s->stream_more = payload_len == SL_PACKET_MAX;
-    s->stream_to = NULL;
-    s->wants_whole = false;
-    route(s, &rq);
-    if (s->wants_whole) {
-        s->is_streaming = false;
-        sl_conn_want(&s->client, (uint32_t)whole);
-        return 0;
-    }
-    if (s->held) {
-        return 0;
-    }
-    return used;
-}
-
-static void pass_on(struct sl_session *s, const uint8_t *data, size_t len)
-{
-    if (s->stream_to && sl_backend_send_more(s->stream_to, data, len) < 0) {
-        sl_session_close(s, "out of memory");
-    }
-}
-
-/* The rest of a long command, or of a LOCAL INFILE: packets go on to the backend that has the
- * beginning. */
-static size_t stream(struct sl_session *s, const uint8_t *data, size_t len)
-{
-    if (s->stream_left == 0) {
-        if (len < SL_PACKET_HEADER) {
-            return 0;
-        }
-        uint32_t payload_len = sl_packet_len(data);
-        s->stream_left = payload_len;
-        s->stream_more = s->is_infile ? payload_len > 0 : payload_len == SL_PACKET_MAX;
-        s->next_seq = (uint8_t)(sl_packet_seq(data) + 1);
-        pass_on(s, data, SL_PACKET_HEADER);
-        if (payload_len == 0 && s->is_infile) {
-            s->is_infile = false;
-            if (s->stream_to) {
-                s->stream_to->reply.next_seq = s->next_seq;
-                sl_reply_infile_sent(&s->stream_to->reply);
-            }
-        }
-        s->is_streaming = s->stream_left > 0 || s->stream_more;
-        return SL_PACKET_HEADER;
-    }
-    size_t n = SL_MIN(len, (size_t)s->stream_left);
-    pass_on(s, data, n);
-    s->stream_left -= (uint32_t)n;
-    if (!s->is_infile) {
-        s->is_streaming = s->stream_left > 0 || s->stream_more;
-    }
-    return n;
-}
-
-/* Commands as long as there are any and the previous one is answered. */
-static size_t commands(struct sl_session *s, const uint8_t *data, size_t len)
-{
-    size_t used = 0;
-    while (used < len && s->step == SL_SESSION_READY) {
-        size_t n;
-        if (s->is_streaming || s->is_infile) {
-            if (s->stream_to && sl_conn_is_full(&s->stream_to->conn)) {
-                sl_conn_pause(&s->client);
-                break;
-            }
-            n = stream(s, data + used, len - used);
-            if (s->late_answer && !s->is_streaming) {
-                send_late_answer(s);
-            }
-        } else if (s->busy || s->held || (!s->is_raw && sl_conn_is_full(&s->client))) {
-            sl_conn_pause(&s->client);
-            break;
-        } else {
-            n = command(s, data + used, len - used);
-        }
-        if (n == 0) {
-            break;
-        }
-        used += n;
-    }
-    return used;
-}
-
 /* ---- callbacks of the client connection ---- */
 
 static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
@@ -697,11 +336,12 @@ static size_t on_data(struct sl_conn *c, const uint8_t *data, size_t len)
     s->active_ms = sl_loop_now_ms(s->worker->loop);
     size_t used = 0;
     if (s->step == SL_SESSION_READY) {
-        used = commands(s, data, len);
+        used = sl_session_commands(s, data, len);
     } else if (s->step != SL_SESSION_CLOSING) {
         used = sl_session_login_data(s, data, len);
         if (used < len && s->step == SL_SESSION_READY) {
-            used += commands(s, data + used, len - used); /* sent in one go behind the login */
+            used += sl_session_commands(s, data + used,
+                                        len - used); /* sent in one go behind the login */
         }
     }
     if (s->step == SL_SESSION_CLOSING) {

@@ -4,7 +4,7 @@
  * dying on one worker.
  *
  *      client bytes                                                   server bytes
- *   ---------------> session.c: frames commands ---> router.on_request ---> backend.c
+ *   ---------------> session_command.c: frames commands -> router.on_request -> backend.c
  *   ------------->
  *   <--------------- session_reply.c: tracks and forwards replies <-------- backend.c
  *   <-------------
@@ -213,6 +213,11 @@ size_t sl_session_login_data(struct sl_session *s, const uint8_t *data, size_t l
 void sl_session_login_start(struct sl_session *s);
 void sl_session_login_secured(struct sl_session *s);
 void sl_session_login_clear(struct sl_session *s);
+/* session_command.c: commands as long as there are any and the previous one is answered; returns
+ * the bytes used */
+size_t sl_session_commands(struct sl_session *s, const uint8_t *data, size_t len);
+/* session_answer.c: the command that was answered before its end is all here */
+void sl_session_send_late_answer(struct sl_session *s);
 /* session_local.c; true = handled */
 bool sl_session_local_command(struct sl_session *s, struct sl_request *rq);
 void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq);

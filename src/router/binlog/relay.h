@@ -135,11 +135,16 @@ enum sl_upstream_request {
     SL_UPSTREAM_CHANGE,    /* with a target: whole, as it shall be */
     SL_UPSTREAM_RESET,     /* forget the position in the primary's files, keep the target */
     SL_UPSTREAM_RESET_ALL, /* forget the target too; select_master is in force again if configured */
-    SL_UPSTREAM_RESET_LOG  /* sl_store_reset(): nobody can start writing meanwhile */
+    SL_UPSTREAM_RESET_LOG, /* sl_store_reset(): nobody can start writing meanwhile */
+    SL_UPSTREAM_POSITION   /* sl_store_request_position(), likewise; sl_upstream_ask_position() */
 };
 typedef void sl_upstream_done(void *arg, int rc, const struct sl_err *err);
 int sl_upstream_ask(struct sl_upstream *u, enum sl_upstream_request what,
                     const struct sl_upstream_target *target, sl_upstream_done *done, void *arg);
+/* SET GLOBAL gtid_slave_pos; NULL: none is asked for any more. Copied. `done` gets SL_EEXIST when the
+ * log has that position already. */
+int sl_upstream_ask_position(struct sl_upstream *u, const struct sl_gtid_list *position,
+                             sl_upstream_done *done, void *arg);
 /* The whole target with its password, to change parts of it. Clear it. */
 int sl_upstream_target_get(struct sl_upstream *u, struct sl_upstream_target *ret);
 

@@ -125,6 +125,7 @@ struct sl_relay_ask *sl_relay_ask_new(struct sl_relay_session *rs,
 /* Hands it over and marks the session busy; a failure is answered. `target` for CHANGE only. */
 void sl_relay_ask_upstream(struct sl_relay_session *rs, struct sl_relay_ask *a,
                            enum sl_upstream_request what, const struct sl_upstream_target *target);
+void sl_relay_ask_position(struct sl_relay_session *rs, struct sl_relay_ask *a);
 void sl_relay_ask_thread(struct sl_relay_session *rs, struct sl_relay_ask *a);
 /* Waits until no thread works for a session. Control thread, workers have stopped. */
 void sl_relay_asks_end(struct sl_relay *relay);

@@ -70,15 +70,28 @@ static void done(void *arg, int rc, const struct sl_err *err)
     sl_loop_post(a->worker->loop, &a->message);
 }
 
-void sl_relay_ask_upstream(struct sl_relay_session *rs, struct sl_relay_ask *a,
-                           enum sl_upstream_request what, const struct sl_upstream_target *target)
+/* What could not be handed over is answered. */
+static void refuse(struct sl_relay_session *rs, struct sl_relay_ask *a, int rc)
 {
-    sl_session_begin(rs->session);
-    int rc = sl_upstream_ask(a->relay->upstream, what, target, done, a);
     if (rc < 0) {
         free_ask(a);
         sl_session_answer_error(rs->session, SL_ER_UNKNOWN_ERROR, NULL, "%s", sl_rc_text(rc));
     }
+}
+
+void sl_relay_ask_upstream(struct sl_relay_session *rs, struct sl_relay_ask *a,
+                           enum sl_upstream_request what, const struct sl_upstream_target *target)
+{
+    sl_session_begin(rs->session);
+    refuse(rs, a, sl_upstream_ask(a->relay->upstream, what, target, done, a));
+}
+
+void sl_relay_ask_position(struct sl_relay_session *rs, struct sl_relay_ask *a)
+{
+    sl_session_begin(rs->session);
+    int rc = sl_upstream_ask_position(a->relay->upstream, a->has_position ? &a->position : NULL,
+                                      done, a);
+    refuse(rs, a, rc);
 }
 
 static void *thread_main(void *arg)

@@ -248,14 +248,20 @@ static bool take_globals(struct sl_relay_session *rs, const struct sl_relay_stat
 
 /* ---- gtid_slave_pos ---- */
 
-static int request_position(struct sl_relay_ask *a, struct sl_err *err)
+static void answer_running(struct sl_relay_session *rs)
 {
-    return sl_store_request_position(a->relay->store, a->has_position ? &a->position : NULL, err);
+    sl_session_answer_error(rs->session, 1198, "HY000",
+                            "This operation cannot be performed as you have a running slave ''; "
+                            "run STOP SLAVE '' first");
 }
 
 static void position_done(struct sl_relay_session *rs, struct sl_relay_ask *a)
 {
     if (a->rc == SL_ESTATE) {
+        answer_running(rs);
+        return;
+    }
+    if (a->rc == SL_EEXIST) {
         sl_relay_warn(rs, false, 1947,
                       "The log has this position already and goes on from where it ends. RESET "
                       "MASTER deletes the log; then it begins where gtid_slave_pos says");
@@ -273,10 +279,8 @@ static void set_position(struct sl_relay_session *rs, const struct sl_relay_sett
     struct sl_err err = SL_ERR_INIT;
     sl_upstream_status(sl_relay_of(rs->session)->upstream, &up);
     sl_upstream_target_clear(&up.target);
-    if (up.is_wanted) {
-        sl_session_answer_error(rs->session, 1198, "HY000",
-                                "This operation cannot be performed as you have a running slave "
-                                "''; run STOP SLAVE '' first");
+    if (up.is_wanted) { /* asked again where nobody can start it meanwhile */
+        answer_running(rs);
         return;
     }
     int rc = s->value.kind == SL_RELAY_STRING ? sl_gtid_position_parse(s->value.text, &list, &err)
@@ -293,8 +297,7 @@ static void set_position(struct sl_relay_session *rs, const struct sl_relay_sett
     }
     a->position = list;
     a->has_position = list.count > 0;
-    a->work = request_position;
-    sl_relay_ask_thread(rs, a);
+    sl_relay_ask_position(rs, a);
 }
 
 /* ---- SET ---- */

@@ -121,8 +121,9 @@ struct request {
     struct sl_message message;
     struct sl_upstream *upstream;
     enum sl_upstream_request what;
-    bool has_target;
     struct sl_upstream_target target;
+    struct sl_gtid_list position;
+    bool has_position;
     sl_upstream_done *done;
     void *arg;
 };
@@ -216,6 +217,13 @@ static int reset_all(struct sl_upstream *u, struct sl_err *err)
     return rc;
 }
 
+static int request_position(struct sl_upstream *u, const struct request *r, struct sl_err *err)
+{
+    int rc = sl_store_request_position(u->relay->store, r->has_position ? &r->position : NULL, err);
+    /* SL_ESTATE is what a running slave is refused with. */
+    return rc == SL_ESTATE ? sl_err_set(err, SL_EEXIST, "the log has that position already") : rc;
+}
+
 static int carry_out(struct sl_upstream *u, struct request *r, struct sl_err *err)
 {
     if (u->is_ending) {
@@ -242,6 +250,8 @@ static int carry_out(struct sl_upstream *u, struct request *r, struct sl_err *er
         return reset_all(u, err);
     case SL_UPSTREAM_RESET_LOG:
         return sl_store_reset(u->relay->store, err);
+    case SL_UPSTREAM_POSITION:
+        return request_position(u, r, err);
     }
     return SL_EINVAL;
 }
@@ -256,22 +266,45 @@ static void run_request(struct sl_message *m, struct sl_loop *loop)
         r->done(r->arg, rc, &err);
     }
     sl_upstream_target_clear(&r->target);
+    sl_gtid_list_free(&r->position);
     sl_free(r);
+}
+
+static struct request *new_request(struct sl_upstream *u, enum sl_upstream_request what,
+                                   sl_upstream_done *done, void *arg)
+{
+    struct request *r = sl_calloc(1, sizeof(*r));
+    if (r != NULL) {
+        r->message.run = run_request;
+        r->upstream = u;
+        r->what = what;
+        r->done = done;
+        r->arg = arg;
+    }
+    return r;
 }
 
 int sl_upstream_ask(struct sl_upstream *u, enum sl_upstream_request what,
                     const struct sl_upstream_target *target, sl_upstream_done *done, void *arg)
 {
-    struct request *r = sl_calloc(1, sizeof(*r));
+    struct request *r = new_request(u, what, done, arg);
     if (r == NULL || (target != NULL && sl_upstream_target_copy(&r->target, target) < 0)) {
         sl_free(r);
         return SL_ENOMEM;
     }
-    r->message.run = run_request;
-    r->upstream = u;
-    r->what = what;
-    r->done = done;
-    r->arg = arg;
+    sl_loop_post(u->loop, &r->message);
+    return SL_OK;
+}
+
+int sl_upstream_ask_position(struct sl_upstream *u, const struct sl_gtid_list *position,
+                             sl_upstream_done *done, void *arg)
+{
+    struct request *r = new_request(u, SL_UPSTREAM_POSITION, done, arg);
+    if (r == NULL || (position != NULL && sl_gtid_list_copy(&r->position, position) < 0)) {
+        sl_free(r);
+        return SL_ENOMEM;
+    }
+    r->has_position = position != NULL;
     sl_loop_post(u->loop, &r->message);
     return SL_OK;
 }

@@ -43,6 +43,8 @@ struct sl_store {
     int fail_add_at;       /* this add fails once with add_once_rc; 0: none */
     int add_once_rc;
     unsigned adds;
+    int request_rc; /* of sl_store_request_position() */
+    unsigned requested;
 };
 
 static inline struct sl_store *fake_store_new(void)
@@ -101,6 +103,17 @@ int sl_store_reset(struct sl_store *s, struct sl_err *err)
     sl_gtid_list_clear(&s->state);
     pthread_mutex_unlock(&s->lock);
     return SL_OK;
+}
+
+int sl_store_request_position(struct sl_store *s, const struct sl_gtid_list *position,
+                              struct sl_err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    sl_assert(!s->is_in_group);
+    int rc = s->request_rc;
+    s->requested = position != NULL ? position->count : 0;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 int sl_store_commit(struct sl_store *s, uint64_t *ret_synced_us, struct sl_err *err)

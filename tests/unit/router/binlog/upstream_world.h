@@ -85,20 +85,40 @@ static inline void on_done(void *arg, int rc, const struct sl_err *err)
     pthread_mutex_unlock(&a->lock);
 }
 
+static inline int wait_for(struct answer *a, const char *part)
+{
+    pthread_mutex_lock(&a->lock);
+    while (!a->is_there) {
+        pthread_cond_wait(&a->changed, &a->lock);
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (part != NULL) {
+        assert_non_null(strstr(a->text, part));
+    }
+    return a->rc;
+}
+
 static inline int ask(struct world *w, enum sl_upstream_request what,
                       const struct sl_upstream_target *target, const char *part)
 {
     struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, ""};
     assert_int_equal(sl_upstream_ask(w->upstream, what, target, on_done, &a), SL_OK);
-    pthread_mutex_lock(&a.lock);
-    while (!a.is_there) {
-        pthread_cond_wait(&a.changed, &a.lock);
+    return wait_for(&a, part);
+}
+
+/* NULL: none. */
+static inline int ask_position(struct world *w, const char *text, const char *part)
+{
+    struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, ""};
+    struct sl_gtid_list list = SL_GTID_LIST_INIT;
+    struct sl_err err = SL_ERR_INIT;
+    if (text != NULL) {
+        assert_int_equal(sl_gtid_position_parse(sl_slice_text(text), &list, &err), SL_OK);
     }
-    pthread_mutex_unlock(&a.lock);
-    if (part != NULL) {
-        assert_non_null(strstr(a.text, part));
-    }
-    return a.rc;
+    assert_int_equal(
+        sl_upstream_ask_position(w->upstream, text != NULL ? &list : NULL, on_done, &a), SL_OK);
+    sl_gtid_list_free(&list); /* it was copied */
+    return wait_for(&a, part);
 }
 
 static inline void start(struct world *w)

@@ -125,6 +125,7 @@ struct service_change {
     struct sl_service *service;
     struct sl_service_settings own;
     void *routers; /* NULL: the router cannot change its own */
+    void *before;  /* a copy of `routers` before anything was taken */
 };
 
 static const char *const nothing[] = {NULL};
@@ -160,13 +161,25 @@ static void set_service(const struct sl_admin_request *rq, struct sl_admin_respo
                         struct service_change *c)
 {
     struct sl_err err = SL_ERR_INIT;
-    if (c->routers != NULL && c->service->ops->settings_set(c->service, c->routers, &err) < 0) {
+    if (c->routers != NULL &&
+        c->service->ops->settings_set(c->service, c->before, c->routers, &err) < 0) {
         sl_admin_fail(rs, 400, "%s", err.text);
         return;
     }
     atomic_store(&c->service->retain_last_statements, c->own.retain_last_statements);
     sl_recorder_configure(rq->core);
     rs->status = 204;
+}
+
+/* Another copy; NULL: memory is out. Free with free_routers(). */
+static void *copy_of(const struct sl_service *service, const void *settings)
+{
+    void *copy = sl_calloc(1, service->router->settings->struct_size);
+    if (copy != NULL && sl_settings_copy(service->router->settings, copy, settings) < 0) {
+        sl_free(copy);
+        return NULL;
+    }
+    return copy;
 }
 
 /* The router's settings in force; NULL: they do not change, or memory is out. Free with
@@ -202,9 +215,13 @@ void sl_admin_service_change(struct sl_admin_request *rq, struct sl_admin_respon
     sl_settings_defaults(&sl_settings_service, &c.own);
     c.own.retain_last_statements = atomic_load(&c.service->retain_last_statements);
     c.routers = copy_routers(c.service);
-    if (take_service(rq, rs, &c)) {
+    c.before = c.routers != NULL ? copy_of(c.service, c.routers) : NULL;
+    if (c.routers != NULL && c.before == NULL) {
+        sl_admin_fail(rs, 500, "out of memory");
+    } else if (take_service(rq, rs, &c)) {
         set_service(rq, rs, &c);
     }
+    free_routers(c.service, c.before);
     free_routers(c.service, c.routers);
     sl_settings_clear(&sl_settings_service, &c.own);
 }

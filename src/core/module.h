@@ -69,9 +69,11 @@ struct sl_router_ops {
      * was begun. NULL: it serves no replicas. Any thread. */
     void (*replicas)(const struct sl_service *service, struct sl_diag *out);
     /* Settings of the module that change while it runs (flag RUNTIME): a copy of those in force,
-     * to be cleared with sl_settings_clear(); new ones, all or none. Both or none. Any thread. */
+     * to be cleared with sl_settings_clear(); and a change: what differs between `from` and `to`, all of
+     * it or nothing, while what others change meanwhile stays. Both or none. Any thread. */
     int (*settings_get)(const struct sl_service *service, void *ret);
-    int (*settings_set)(struct sl_service *service, const void *settings, struct sl_err *err);
+    int (*settings_set)(struct sl_service *service, const void *from, const void *to,
+                        struct sl_err *err);
 
     /* Bytes only: the router takes the accepted socket and never comes to the functions below
      * (router=tcp). */

@@ -114,6 +114,7 @@ static void instance_free(void *instance)
     free(relay->workers);
     sl_settings_clear(&sl_settings_binlogrouter, &relay->in_force);
     pthread_mutex_destroy(&relay->lock);
+    pthread_mutex_destroy(&relay->tuning);
     pthread_cond_destroy(&relay->asks_done);
     sl_free(relay->datadir);
     sl_free(relay);
@@ -141,6 +142,7 @@ static int instance_new(struct sl_service *service, void **ret, struct sl_err *e
     relay->settings = service->router_settings;
     relay->datadir = sl_relay_datadir(service, relay->settings);
     pthread_mutex_init(&relay->lock, NULL);
+    pthread_mutex_init(&relay->tuning, NULL);
     pthread_cond_init(&relay->asks_done, NULL);
     atomic_store(&relay->ahead_timeout_ms, (uint64_t)relay->settings->gtid_ahead_timeout);
     atomic_store(&relay->semi_sync_to_replicas, relay->settings->rpl_semi_sync_master_enabled);

@@ -62,6 +62,7 @@ struct sl_relay {
     int ask_threads;                    /* that work for statements (sql_ask.c) */
     pthread_cond_t asks_done;
 
+    pthread_mutex_t tuning; /* one change of settings at a time; taken before `lock` */
     /* settings in force that SQL or REST may change while running */
     _Atomic uint64_t ahead_timeout_ms;  /* how long a replica ahead of the log waits: then 1236 */
     _Atomic bool semi_sync_to_replicas; /* what rpl_semi_sync_master_enabled says */
@@ -122,6 +123,13 @@ struct sl_upstream_status {
     bool is_disk_full;    /* nothing is read from the primary until there is room */
 };
 
+/* Settings that change while it runs. */
+struct sl_upstream_tuning {
+    uint64_t net_timeout_ms;
+    bool ddl_only;
+    bool acknowledges; /* semi-sync */
+};
+
 /* Reads master-info, starts the thread; it begins to work as soon as it is wanted. */
 int sl_upstream_new(struct sl_relay *relay, struct sl_upstream **ret, struct sl_err *err);
 void sl_upstream_free(struct sl_upstream *u); /* ends the thread; NULL is fine */
@@ -136,8 +144,12 @@ enum sl_upstream_request {
     SL_UPSTREAM_RESET,     /* forget the position in the primary's files, keep the target */
     SL_UPSTREAM_RESET_ALL, /* forget the target too; select_master is in force again if configured */
     SL_UPSTREAM_RESET_LOG, /* sl_store_reset(): nobody can start writing meanwhile */
-    SL_UPSTREAM_POSITION   /* sl_store_request_position(), likewise; sl_upstream_ask_position() */
+    SL_UPSTREAM_POSITION,  /* sl_store_request_position(), likewise; sl_upstream_ask_position() */
+    SL_UPSTREAM_TUNE       /* sl_upstream_tune() */
 };
+/* A connection that was made with others is left, and made anew. SL_ENOMEM. Any thread. */
+int sl_upstream_tune(struct sl_upstream *u, const struct sl_upstream_tuning *t);
+struct sl_upstream_tuning sl_upstream_tuning(const struct sl_binlog_settings *t); /* pure */
 typedef void sl_upstream_done(void *arg, int rc, const struct sl_err *err);
 int sl_upstream_ask(struct sl_upstream *u, enum sl_upstream_request what,
                     const struct sl_upstream_target *target, sl_upstream_done *done, void *arg);

@@ -225,9 +225,14 @@ static bool refuse_scope(struct sl_relay_session *rs, const struct sl_relay_sett
 static bool take_globals(struct sl_relay_session *rs, const struct sl_relay_statement *st)
 {
     struct sl_relay *relay = sl_relay_of(rs->session);
-    struct sl_binlog_settings t;
+    struct sl_binlog_settings from, t = {0};
     struct sl_err err = SL_ERR_INIT;
-    if (sl_relay_in_force(relay, &t) < 0) {
+    if (sl_relay_in_force(relay, &from) < 0) {
+        sl_session_fail(rs->session, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
+        return false;
+    }
+    if (sl_settings_copy(&sl_settings_binlogrouter, &t, &from) < 0) {
+        sl_settings_clear(&sl_settings_binlogrouter, &from);
         sl_session_fail(rs->session, SL_ER_UNKNOWN_ERROR, NULL, "Out of memory");
         return false;
     }
@@ -238,10 +243,11 @@ static bool take_globals(struct sl_relay_session *rs, const struct sl_relay_stat
             is_good = take_global(rs, s, &t);
         }
     }
-    if (is_good && sl_relay_tune(relay, &t, &err) < 0) {
+    if (is_good && sl_relay_tune(relay, &from, &t, &err) < 0) {
         sl_session_answer_error(rs->session, 1231, "42000", "%s", err.text);
         is_good = false;
     }
+    sl_settings_clear(&sl_settings_binlogrouter, &from);
     sl_settings_clear(&sl_settings_binlogrouter, &t);
     return is_good;
 }

@@ -124,6 +124,7 @@ struct request {
     struct sl_upstream_target target;
     struct sl_gtid_list position;
     bool has_position;
+    struct sl_upstream_tuning tuning;
     sl_upstream_done *done;
     void *arg;
 };
@@ -224,12 +225,26 @@ static int request_position(struct sl_upstream *u, const struct request *r, stru
     return rc == SL_ESTATE ? sl_err_set(err, SL_EEXIST, "the log has that position already") : rc;
 }
 
+static void tune(struct sl_upstream *u, const struct sl_upstream_tuning *t)
+{
+    const struct sl_upstream_tuning *old = &u->tuning;
+    bool is_same = old->net_timeout_ms == t->net_timeout_ms && old->ddl_only == t->ddl_only &&
+                   old->acknowledges == t->acknowledges;
+    u->tuning = *t;
+    if (!is_same && u->step >= SL_UPSTREAM_CONNECTING && u->step <= SL_UPSTREAM_STREAMING) {
+        sl_log_notice("Settings have changed: the connection to '%s' is made anew",
+                      sl_upstream_peer(u));
+        sl_upstream_leave(u, NULL, 0);
+    }
+}
+
 static int carry_out(struct sl_upstream *u, struct request *r, struct sl_err *err)
 {
     if (u->is_ending) {
         return sl_err_set(err, SL_ESTATE, "the relay is shutting down");
     }
-    bool needs_rest = r->what != SL_UPSTREAM_START && r->what != SL_UPSTREAM_STOP;
+    bool needs_rest =
+        r->what != SL_UPSTREAM_START && r->what != SL_UPSTREAM_STOP && r->what != SL_UPSTREAM_TUNE;
     if (needs_rest && u->info.is_running) {
         return sl_err_set(
             err, SL_ESTATE,
@@ -252,6 +267,9 @@ static int carry_out(struct sl_upstream *u, struct request *r, struct sl_err *er
         return sl_store_reset(u->relay->store, err);
     case SL_UPSTREAM_POSITION:
         return request_position(u, r, err);
+    case SL_UPSTREAM_TUNE:
+        tune(u, &r->tuning);
+        return SL_OK;
     }
     return SL_EINVAL;
 }
@@ -307,6 +325,24 @@ int sl_upstream_ask_position(struct sl_upstream *u, const struct sl_gtid_list *p
     r->has_position = position != NULL;
     sl_loop_post(u->loop, &r->message);
     return SL_OK;
+}
+
+int sl_upstream_tune(struct sl_upstream *u, const struct sl_upstream_tuning *t)
+{
+    struct request *r = new_request(u, SL_UPSTREAM_TUNE, NULL, NULL);
+    if (r == NULL) {
+        return SL_ENOMEM;
+    }
+    r->tuning = *t;
+    sl_loop_post(u->loop, &r->message);
+    return SL_OK;
+}
+
+struct sl_upstream_tuning sl_upstream_tuning(const struct sl_binlog_settings *t)
+{
+    return (struct sl_upstream_tuning){.net_timeout_ms = (uint64_t)t->net_timeout,
+                                       .ddl_only = t->ddl_only,
+                                       .acknowledges = t->rpl_semi_sync_slave_enabled};
 }
 
 /* ---- life ---- */
@@ -398,6 +434,7 @@ int sl_upstream_new(struct sl_relay *relay, struct sl_upstream **ret, struct sl_
     u->relay = relay;
     u->lacks = lacks;
     u->settings = relay->settings;
+    u->tuning = sl_upstream_tuning(relay->settings);
     u->secrets = relay->service->core != NULL && relay->service->core->config != NULL
                      ? relay->service->core->config->secrets
                      : NULL;

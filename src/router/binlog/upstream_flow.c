@@ -210,7 +210,6 @@ void sl_upstream_flow_init(struct sl_upstream *u)
     sl_list_init(&u->commit.node);
     u->commit.run = commit_turn;
     sl_ingest_init(&u->ingest, u->relay->store);
-    u->ingest.ddl_only = u->settings->ddl_only;
 }
 
 int64_t sl_upstream_primary_now_s(const struct sl_upstream *u)

@@ -46,15 +46,16 @@ enum {
 
 struct sl_upstream {
     struct sl_relay *relay;
-    const struct sl_binlog_settings *settings;
-    const struct sl_secrets *secrets; /* the daemon's; NULL: none */
+    const struct sl_binlog_settings *settings; /* as configured */
+    const struct sl_secrets *secrets;          /* the daemon's; NULL: none */
     struct sl_loop *loop;
     pthread_t thread;
     bool is_started;
 
     /* ---- of the upstream thread ---- */
     bool is_ending;
-    struct sl_upstream_info info; /* what is wanted, and from whom */
+    struct sl_upstream_tuning tuning; /* in force */
+    struct sl_upstream_info info;     /* what is wanted, and from whom */
     enum sl_upstream_step step;
     uint64_t step_since_ms;
     struct sl_timer tick, wait;

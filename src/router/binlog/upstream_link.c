@@ -110,7 +110,7 @@ static void ask_next(struct sl_upstream *u)
 
 static uint32_t heartbeat_ms(const struct sl_upstream *u)
 {
-    uint64_t timeout = (uint64_t)u->settings->net_timeout;
+    uint64_t timeout = u->tuning.net_timeout_ms;
     uint64_t wanted = u->info.target.heartbeat_period_ms;
     /* A period that is not shorter than the timeout would end each idle connection. */
     return (uint32_t)(wanted > 0 && wanted <= timeout / 2 ? wanted : timeout / 3);
@@ -120,7 +120,8 @@ static int make_position(struct sl_upstream *u)
 {
     struct sl_gtid_list position = SL_GTID_LIST_INIT;
     sl_buf_clear(&u->position);
-    int rc = sl_ingest_start(&u->ingest, u->settings->ddl_only);
+    u->ingest.ddl_only = u->tuning.ddl_only;
+    int rc = sl_ingest_start(&u->ingest, u->tuning.ddl_only);
     rc = rc < 0 ? rc : sl_gtid_state_position(&u->ingest.state, &position);
     rc = rc < 0 ? rc : sl_gtid_list_text(&position, &u->position);
     rc = rc < 0 ? rc : sl_buf_append(&u->position, "", 1);
@@ -142,7 +143,7 @@ static void start_asking(struct sl_upstream *u)
         .report_host = u->report_host,
         .report_port = u->report_port,
         /* Events that are left out are nowhere durable: they cannot be acknowledged. */
-        .wants_semi_sync = u->settings->rpl_semi_sync_slave_enabled && !u->settings->ddl_only,
+        .wants_semi_sync = u->tuning.acknowledges && !u->tuning.ddl_only,
     };
     u->connects++;
     sl_upstream_set_step(u, SL_UPSTREAM_ASKING);

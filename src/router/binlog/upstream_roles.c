@@ -290,13 +290,13 @@ static void check_stuck(struct sl_upstream *u)
         u->stuck_events = events;
         return;
     }
-    if (now_ms(u) - u->stuck_since_ms <= (uint64_t)u->settings->net_timeout) {
+    if (now_ms(u) - u->stuck_since_ms <= u->tuning.net_timeout_ms) {
         return;
     }
     struct sl_fault fault;
     sl_fault_set(&fault, SL_FAULT_LOST, SL_ER_RELAY_LOST,
-                 "Server '%s' sends nothing new for %" PRId64 " ms, although server '%s' has more",
-                 u->server->name, u->settings->net_timeout, ahead->name);
+                 "Server '%s' sends nothing new for %" PRIu64 " ms, although server '%s' has more",
+                 u->server->name, u->tuning.net_timeout_ms, ahead->name);
     sl_upstream_pass_over(u);
     sl_upstream_fail(u, &fault);
 }
@@ -316,14 +316,14 @@ static void check_silence(struct sl_upstream *u)
 {
     bool is_streaming = u->step == SL_UPSTREAM_STREAMING;
     uint64_t since = is_streaming ? u->last_input_ms : u->step_since_ms;
-    if (u->is_full || now_ms(u) - since <= (uint64_t)u->settings->net_timeout) {
+    if (u->is_full || now_ms(u) - since <= u->tuning.net_timeout_ms) {
         return;
     }
     struct sl_fault fault;
     sl_fault_set(&fault, SL_FAULT_LOST, SL_ER_RELAY_LOST,
-                 "'%s' (%s:%u) is silent for more than net_timeout=%" PRId64 " ms while %s",
+                 "'%s' (%s:%u) is silent for more than net_timeout=%" PRIu64 " ms while %s",
                  u->server != NULL ? u->server->name : u->info.target.host, u->info.target.host,
-                 u->info.target.port, u->settings->net_timeout, step_text(u->step));
+                 u->info.target.port, u->tuning.net_timeout_ms, step_text(u->step));
     sl_upstream_fail(u, &fault);
 }
 

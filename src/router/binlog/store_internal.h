@@ -252,7 +252,8 @@ struct sl_store_walked {
     bool is_damaged;   /* something stands behind `end` */
     struct sl_err why; /* what is wrong there */
 };
-/* From w->offset on; each group goes into `state` (may be NULL) and `index`. */
+/* From w->offset on; each group goes into `state` (may be NULL) and `index` (may be NULL; the file
+ * has been synced then). */
 int sl_store_walk_groups(struct sl_store_walk *w, const struct sl_store_head *h,
                          struct sl_gtid_list *state, struct sl_store_index *index,
                          struct sl_store_walked *ret, struct sl_err *err);
@@ -349,12 +350,14 @@ int sl_store_zstd_size(const char *path, uint64_t *ret, struct sl_err *err);
 int sl_store_zstd_count(struct sl_store *s, const char *path, uint64_t *ret, struct sl_err *err);
 /* A file without a name in the compression directory; -1 with errno. */
 int sl_store_zstd_scratch(const struct sl_store *s);
-/* Decompresses `path` into `to`. `progress` is called now and then with what is there: false stops
- * (SL_ESTATE). SL_ESYS, SL_ELIMIT (disk full), SL_EPROTO (damaged), SL_ENOMEM. */
+/* Decompresses `path` into `to`, `size` bytes at most. `progress` is called now and then with what is
+ * there: false stops (SL_ESTATE). SL_ESYS, SL_ELIMIT (disk full), SL_EPROTO (damaged, or longer),
+ * SL_ENOMEM. */
 typedef bool sl_store_progress(void *arg, uint64_t bytes);
-int sl_store_zstd_expand(struct sl_store *s, const char *path, int to, sl_store_progress *progress,
-                         void *arg, struct sl_err *err);
-int sl_store_zstd_expand_now(struct sl_store *s, const char *path, int *ret_fd, struct sl_err *err);
+int sl_store_zstd_expand(struct sl_store *s, const char *path, int to, uint64_t size,
+                         sl_store_progress *progress, void *arg, struct sl_err *err);
+int sl_store_zstd_expand_now(struct sl_store *s, const char *path, uint64_t size, int *ret_fd,
+                             struct sl_err *err);
 /* Compresses `path` to `to`: written, synced. Calls `progress` as above. */
 int sl_store_zstd_compress(struct sl_store *s, const char *path, const char *to,
                            sl_store_progress *progress, void *arg, struct sl_err *err);

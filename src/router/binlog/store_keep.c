@@ -92,7 +92,7 @@ static void expand(struct sl_store *s, struct sl_store_entry *e)
     struct expansion x = {s, e};
     int rc = sl_store_entry_path(s, e, path, &err);
     if (rc == SL_OK) {
-        rc = sl_store_zstd_expand(s, path, e->plain_fd, expand_on, &x, &err);
+        rc = sl_store_zstd_expand(s, path, e->plain_fd, atomic_load(&e->size), expand_on, &x, &err);
     }
     if (rc == SL_OK && atomic_load(&e->plain_size) != atomic_load(&e->size)) {
         rc = sl_err_set(&err, SL_EPROTO, "'%s' has another size than it should", path);
@@ -222,17 +222,17 @@ static int build_index(struct sl_store *s, struct sl_store_entry *e, int fd, str
     if (rc < 0) {
         return rc;
     }
-    if (sl_store_index_create(&index, path, &e->head) < 0) {
+    /* What is good of the one that is there stays: a crash just before its end costs little. */
+    uint64_t from, size = atomic_load(&e->size);
+    if (sl_store_index_continue(&index, path, &e->head, size, &from) < 0) {
         return sl_err_set(err, SL_ESYS, "cannot create '%s': %s", path, strerror(errno));
     }
-    rc = sl_store_walk_init(&walk, s, &e->head, fd, e->head.end, atomic_load(&e->size), err);
+    rc = sl_store_walk_init(&walk, s, &e->head, fd, from, size, err);
     if (rc == SL_OK) {
         rc = sl_store_walk_groups(&walk, &e->head, NULL, &index, &walked, err);
     }
     sl_store_walk_free(&walk);
-    sl_store_index_flush(&index, true);
-    bool is_good = rc == SL_OK &&
-                   sl_store_index_finish(&index, &e->head, atomic_load(&e->size), e->finished_ms);
+    bool is_good = rc == SL_OK && sl_store_index_finish(&index, &e->head, size, e->finished_ms);
     sl_store_index_close(&index);
     if (rc == SL_OK && walked.is_damaged) {
         return sl_err_set(err, SL_EPROTO, "%s", walked.why.text);

@@ -30,17 +30,18 @@ enum {
 static int cut(struct sl_store *s, struct sl_store_writer *w, const char *path,
                const struct sl_store_walked *walked, uint64_t size, struct sl_err *err)
 {
-    if (walked->is_damaged) {
-        sl_log_warning("binlog file '%s': %llu bytes behind the last complete group at %llu are "
-                       "cut off (%s)",
-                       path, (unsigned long long)(size - walked->end),
-                       (unsigned long long)walked->end, walked->why.text);
-        s->stats.torn_bytes += size - walked->end;
-        if (sl_store_io->truncate(w->fd, (off_t)walked->end) != 0) {
-            return sl_store_fail(s, "cannot cut", path, err);
-        }
+    if (!walked->is_damaged) {
+        return SL_OK;
     }
-    /* Also when nothing was cut: it is served from now on. */
+    sl_log_warning(
+        "binlog file '%s': %llu bytes behind the last complete group at %llu are cut off "
+        "(%s)",
+        path, (unsigned long long)(size - walked->end), (unsigned long long)walked->end,
+        walked->why.text);
+    s->stats.torn_bytes += size - walked->end;
+    if (sl_store_io->truncate(w->fd, (off_t)walked->end) != 0) {
+        return sl_store_fail(s, "cannot cut", path, err);
+    }
     return sl_store_io->sync(w->fd) != 0 ? sl_store_fail(s, "cannot sync", path, err) : SL_OK;
 }
 
@@ -111,6 +112,10 @@ static int recover_plain(struct sl_store *s, struct sl_store_entry *e, const cha
     if (w->fd < 0 || fstat(w->fd, &st) != 0) {
         return sl_store_fail(s, "cannot open", path, err);
     }
+    /* It is served from now on, and entries of the index will say that it is on disk. */
+    if (sl_store_io->sync(w->fd) != 0) {
+        return sl_store_fail(s, "cannot sync", path, err);
+    }
     int rc = sl_store_head_crypt(s, &e->head, &w->crypt, err);
     if (rc == SL_OK) {
         rc = walk_tail(s, e, (uint64_t)st.st_size, &walked, err);
@@ -131,7 +136,7 @@ static int recover_compressed(struct sl_store *s, struct sl_store_entry *e, cons
     struct sl_store_walk walk;
     struct sl_store_walked walked;
     int fd = -1;
-    int rc = sl_store_zstd_expand_now(s, path, &fd, err);
+    int rc = sl_store_zstd_expand_now(s, path, atomic_load(&e->size), &fd, err);
     if (rc < 0) {
         return rc;
     }

@@ -151,6 +151,7 @@ static int note_group(const struct sl_store_walk *w, const struct sl_store_head 
 {
     if (index != NULL) {
         sl_store_index_group(index, h, g->gtid.gtid, w->offset);
+        sl_store_index_flush(index, true); /* look-ups use what is there already */
     }
     return state != NULL ? sl_gtid_state_add(state, g->gtid.gtid) : SL_OK;
 }

@@ -27,6 +27,7 @@ enum {
 struct job {
     int from, to;
     uint64_t read, written, told;
+    uint64_t most; /* bytes that may come out of it */
     uint8_t *in_data, *out_data;
     size_t in_size, out_size;
     sl_store_progress *progress;
@@ -75,6 +76,12 @@ static int read_more(struct job *j, const char *path, size_t *ret_len, struct sl
 static int write_more(struct sl_store *s, struct job *j, size_t len, const char *path,
                       struct sl_err *err)
 {
+    if (len > j->most - j->written) {
+        return sl_err_set(
+            err, SL_EPROTO,
+            "'%s' is damaged: more comes out of it than the %llu bytes it should have", path,
+            (unsigned long long)j->most);
+    }
     if (j->to >= 0 && sl_store_io_write(j->to, j->out_data, len, j->written, NULL) != 0) {
         return sl_store_fail(s, "cannot write what comes of", path, err);
     }
@@ -134,10 +141,10 @@ static int expand(struct sl_store *s, struct job *j, const char *path, struct sl
     return rc;
 }
 
-int sl_store_zstd_expand(struct sl_store *s, const char *path, int to, sl_store_progress *progress,
-                         void *arg, struct sl_err *err)
+int sl_store_zstd_expand(struct sl_store *s, const char *path, int to, uint64_t size,
+                         sl_store_progress *progress, void *arg, struct sl_err *err)
 {
-    struct job j = {.from = -1, .to = to, .progress = progress, .arg = arg};
+    struct job j = {.from = -1, .to = to, .most = size, .progress = progress, .arg = arg};
     int rc = expand(s, &j, path, err);
     if (rc == SL_OK && progress != NULL) {
         progress(arg, j.written);
@@ -158,7 +165,7 @@ int sl_store_zstd_size(const char *path, uint64_t *ret, struct sl_err *err)
         *ret = size;
         return SL_OK;
     }
-    struct job j = {.from = -1, .to = -1};
+    struct job j = {.from = -1, .to = -1, .most = UINT64_MAX};
     int rc = expand(NULL, &j, path, err);
     *ret = j.written;
     return rc;
@@ -166,7 +173,8 @@ int sl_store_zstd_size(const char *path, uint64_t *ret, struct sl_err *err)
 
 int sl_store_zstd_count(struct sl_store *s, const char *path, uint64_t *ret, struct sl_err *err)
 {
-    struct job j = {.from = -1, .to = -1, .progress = sl_store_keeper_goes_on, .arg = s};
+    struct job j = {
+        .from = -1, .to = -1, .most = UINT64_MAX, .progress = sl_store_keeper_goes_on, .arg = s};
     int rc = expand(s, &j, path, err);
     *ret = j.written;
     return rc;
@@ -187,13 +195,14 @@ int sl_store_zstd_scratch(const struct sl_store *s)
     return fd;
 }
 
-int sl_store_zstd_expand_now(struct sl_store *s, const char *path, int *ret_fd, struct sl_err *err)
+int sl_store_zstd_expand_now(struct sl_store *s, const char *path, uint64_t size, int *ret_fd,
+                             struct sl_err *err)
 {
     int fd = sl_store_zstd_scratch(s);
     if (fd < 0) {
         return sl_store_fail(s, "cannot make a file for decompression in", s->datadir, err);
     }
-    int rc = sl_store_zstd_expand(s, path, fd, NULL, NULL, err);
+    int rc = sl_store_zstd_expand(s, path, fd, size, NULL, NULL, err);
     if (rc < 0) {
         sl_store_io->close(fd);
         return rc;
@@ -252,7 +261,7 @@ static int compress(struct sl_store *s, struct job *j, const char *path, struct 
 int sl_store_zstd_compress(struct sl_store *s, const char *path, const char *to,
                            sl_store_progress *progress, void *arg, struct sl_err *err)
 {
-    struct job j = {.from = -1, .progress = progress, .arg = arg};
+    struct job j = {.from = -1, .most = UINT64_MAX, .progress = progress, .arg = arg};
     j.to = sl_store_io->open(to, O_RDWR | O_CREAT | O_TRUNC, 0640);
     if (j.to < 0) {
         return sl_store_fail(s, "cannot create", to, err);

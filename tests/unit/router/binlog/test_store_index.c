@@ -232,6 +232,84 @@ static void test_damage_found_late(void **state)
     fixture_end(&f);
 }
 
+static void log_path(const struct fixture *f, unsigned number, char out[128])
+{
+    snprintf(out, 128, "%s/pbin.%06u", f->datadir, number);
+}
+
+/* A crash between the first events of a file and the end of the index of the one before: what the
+ * index has of synced log is kept, so that only the rest of the log is read. Here it could not be read
+ * from the beginning. */
+static void test_only_the_end_is_missing(void **state)
+{
+    struct fixture f;
+    char path[128];
+    struct stat st;
+    fixture_init(&f);
+    f.config.tuning.is_synced = true;
+    fixture_open(&f);
+    fixture_begin(&f, false);
+    for (unsigned i = 0; i < 20; i++) {
+        fixture_groups(&f, 1 + i * 100, 100, 600);
+    }
+    fixture_begin(&f, false);
+    fixture_groups(&f, 2001, 10, 600);
+    fixture_close(&f);
+    index_path(&f, 1, path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - 200), 0);
+    log_path(&f, 1, path);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "damaged", 7, 1000), 7);
+    close(fd);
+    fixture_open(&f);
+    struct sl_store_entry *e = f.store->entries[0];
+    bool has_index = false;
+    FIXTURE_WAIT((pthread_mutex_lock(&f.store->lock), has_index = e->has_index,
+                  pthread_mutex_unlock(&f.store->lock), has_index));
+    expect_near(&f, 300, 696);
+    expect_near(&f, 1990, 696);
+    fixture_end(&f);
+}
+
+/* Look-ups do not wait for the end of a long walk: each entry is in the file when it is made. */
+static void test_growing_while_walked(void **state)
+{
+    struct fixture f;
+    char path[128];
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_begin(&f, false);
+    fixture_groups(&f, 1, 2000, 600);
+    struct sl_store_head head;
+    struct sl_store_index x;
+    struct sl_store_walk walk;
+    struct sl_store_walked walked;
+    struct stat st;
+    log_path(&f, 1, path);
+    assert_int_equal(sl_store_head_read(f.store, path, false, &head, NULL), SL_OK);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(fstat(fd, &st), 0);
+    snprintf(path, sizeof(path), "%s/other.gtidx", f.root);
+    assert_int_equal(sl_store_index_create(&x, path, &head), SL_OK);
+    assert_int_equal(
+        sl_store_walk_init(&walk, f.store, &head, fd, head.end, (uint64_t)st.st_size, NULL), SL_OK);
+    assert_int_equal(sl_store_walk_groups(&walk, &head, NULL, &x, &walked, NULL), SL_OK);
+    uint64_t offset;
+    struct sl_gtid_list position = SL_GTID_LIST_INIT, before = SL_GTID_LIST_INIT;
+    fixture_position(&position, "0-7-1900");
+    assert_int_equal(
+        sl_store_index_find(path, &head, &position, (uint64_t)st.st_size, &offset, &before), SL_OK);
+    assert_true(offset > 1000000);
+    sl_store_walk_free(&walk);
+    sl_store_index_close(&x);
+    sl_store_head_free(&head);
+    sl_gtid_list_free(&position);
+    sl_gtid_list_free(&before);
+    close(fd);
+    fixture_end(&f);
+}
+
 /* 20 GB in sparse files: the first events are there, and an index as if there were groups. */
 static void test_large_store(void **state)
 {
@@ -287,9 +365,14 @@ int main(int argc, char **argv)
 {
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_near),         cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_out_of_order), cmocka_unit_test(test_many_servers),
-        cmocka_unit_test(test_damage),       cmocka_unit_test(test_damage_found_late),
+        cmocka_unit_test(test_near),
+        cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_many_servers),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_damage_found_late),
+        cmocka_unit_test(test_only_the_end_is_missing),
+        cmocka_unit_test(test_growing_while_walked),
         cmocka_unit_test(test_large_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

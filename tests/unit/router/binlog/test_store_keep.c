@@ -367,6 +367,35 @@ static void test_damaged_zst(void **state)
     fixture_end(&f);
 }
 
+/* More comes out of a file than there should be: it does not fill the disk. */
+static void test_too_much_in_zst(void **state)
+{
+    enum {
+        SIZE = 64 * 1024 * 1024
+    };
+    struct fixture f;
+    struct sl_err err = SL_ERR_INIT;
+    char large[128], zst[128];
+    struct stat st;
+    fixture_init(&f);
+    fixture_open(&f);
+    snprintf(large, sizeof(large), "%s/large", f.root);
+    snprintf(zst, sizeof(zst), "%s/large.zst", f.root);
+    int fd = open(large, O_RDWR | O_CREAT, 0640);
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(sl_store_zstd_compress(f.store, large, zst, NULL, NULL, NULL), SL_OK);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(sl_store_zstd_expand(f.store, zst, fd, 1000000, NULL, NULL, &err), SL_EPROTO);
+    assert_non_null(strstr(err.text, "1000000"));
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(st.st_size <= 1000000);
+    assert_int_equal(sl_store_zstd_expand(f.store, zst, fd, SIZE, NULL, NULL, &err), SL_OK);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, SIZE);
+    close(fd);
+    fixture_end(&f);
+}
+
 /* ---- archive ---- */
 
 static void archive_init(struct fixture *f)
@@ -581,6 +610,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_compressed_by_hand),
         cmocka_unit_test(test_many_compressed),
         cmocka_unit_test(test_damaged_zst),
+        cmocka_unit_test(test_too_much_in_zst),
         cmocka_unit_test(test_archive),
         cmocka_unit_test(test_archive_gone_and_back),
         cmocka_unit_test(test_archive_has_it),

@@ -4,25 +4,39 @@
 
 #include "core/server.h"
 
-static bool may_stand_in(uint32_t status)
+static bool may_stand_in(const struct sl_candidate *c, const struct sl_candidate *master)
 {
-    return sl_status_is_slave(status) || sl_status_is_joined(status);
+    return sl_status_is_joined(c->status) && sl_status_is_joined(master->status) &&
+           c->watched == master->watched;
+}
+
+static int find_master(const struct sl_candidate *c, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (sl_status_is_master(c[i].status)) {
+            return (int)i;
+        }
+    }
+    return SL_CHOOSE_NONE;
+}
+
+bool sl_upstream_is_stranger(const struct sl_candidate *c, unsigned count, unsigned i)
+{
+    int master = find_master(c, count);
+    bool could_serve = sl_status_is_slave(c[i].status) || sl_status_is_joined(c[i].status);
+    return master != SL_CHOOSE_NONE && (unsigned)master != i && could_serve &&
+           !may_stand_in(&c[i], &c[master]);
 }
 
 int sl_upstream_choose(const struct sl_candidate *c, unsigned count, bool *ret_is_exhausted)
 {
     *ret_is_exhausted = false;
-    int master = SL_CHOOSE_NONE;
-    for (unsigned i = 0; i < count && master == SL_CHOOSE_NONE; i++) {
-        if (sl_status_is_master(c[i].status)) {
-            master = (int)i;
-        }
-    }
+    int master = find_master(c, count);
     if (master == SL_CHOOSE_NONE || !c[master].is_passed_over) {
         return master;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (!c[i].is_passed_over && may_stand_in(c[i].status)) {
+        if (!c[i].is_passed_over && may_stand_in(&c[i], &c[master])) {
             return (int)i;
         }
     }

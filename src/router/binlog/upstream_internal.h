@@ -113,6 +113,8 @@ void sl_upstream_go(struct sl_upstream *u);
 void sl_upstream_tick(struct sl_timer *t, struct sl_loop *loop);
 /* The server that is read from cannot give what is needed. */
 void sl_upstream_pass_over(struct sl_upstream *u);
+/* ... and the fault names servers that are not read instead, because they may have something else. */
+void sl_upstream_name_strangers(struct sl_upstream *u, struct sl_fault *fault);
 
 /* ---- upstream_link.c ---- */
 /* To u->server, or u->info.target. */

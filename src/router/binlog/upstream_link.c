@@ -73,8 +73,10 @@ void sl_upstream_fail(struct sl_upstream *u, const struct sl_fault *fault)
         sl_core_server_suspect(u->relay->service->core, u->server);
     }
     if (fault->kind == SL_FAULT_PURGED && u->server != NULL && u->info.selects_master) {
+        struct sl_fault named = *fault;
         sl_upstream_pass_over(u);
-        sl_upstream_leave(u, fault, 0);
+        sl_upstream_name_strangers(u, &named);
+        sl_upstream_leave(u, &named, 0);
         return;
     }
     sl_upstream_leave(u, fault, sl_fault_delay_ms(fault->kind, u->attempts));

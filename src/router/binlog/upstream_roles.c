@@ -7,6 +7,7 @@
  * passed over when it cannot give the position (upstream_choose.c).
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,17 +23,27 @@ static uint64_t now_ms(const struct sl_upstream *u)
 
 /* ---- the choice ---- */
 
-static int choose(struct sl_upstream *u, bool *ret_is_exhausted)
+/* All servers of the service; free with sl_free. NULL: memory is out. */
+static struct sl_candidate *candidates(const struct sl_upstream *u)
 {
     const struct sl_service *service = u->relay->service;
     struct sl_candidate *c = sl_calloc(service->server_count + 1, sizeof(*c));
+    for (unsigned i = 0; c != NULL && i < service->server_count; i++) {
+        c[i].status = sl_server_status(service->servers[i]);
+        c[i].is_passed_over = u->lacks[i];
+        c[i].watched =
+            service->core != NULL ? sl_core_monitor_of(service->core, service->servers[i]) : NULL;
+    }
+    return c;
+}
+
+static int choose(struct sl_upstream *u, bool *ret_is_exhausted)
+{
+    const struct sl_service *service = u->relay->service;
+    struct sl_candidate *c = candidates(u);
     *ret_is_exhausted = false;
     if (c == NULL) {
         return SL_CHOOSE_NONE; /* asked again in a second */
-    }
-    for (unsigned i = 0; i < service->server_count; i++) {
-        c[i].status = sl_server_status(service->servers[i]);
-        c[i].is_passed_over = u->lacks[i];
     }
     int chosen = sl_upstream_choose(c, service->server_count, ret_is_exhausted);
     sl_free(c);
@@ -53,6 +64,24 @@ void sl_upstream_pass_over(struct sl_upstream *u)
         }
     }
     u->lacks_since_ms = u->lacks_since_ms > 0 ? u->lacks_since_ms : now_ms(u);
+}
+
+void sl_upstream_name_strangers(struct sl_upstream *u, struct sl_fault *fault)
+{
+    const struct sl_service *service = u->relay->service;
+    struct sl_candidate *c = candidates(u);
+    size_t len = strlen(fault->text);
+    const char *before =
+        ". Not read instead, because they may have groups of their own (they are no "
+        "members of the Master's cluster): ";
+    for (unsigned i = 0; c != NULL && i < service->server_count; i++) {
+        if (sl_upstream_is_stranger(c, service->server_count, i) && len < sizeof(fault->text)) {
+            len += (size_t)snprintf(fault->text + len, sizeof(fault->text) - len, "%s'%s'", before,
+                                    service->servers[i]->name);
+            before = ", ";
+        }
+    }
+    sl_free(c);
 }
 
 static bool same_text(const char *a, const char *b)

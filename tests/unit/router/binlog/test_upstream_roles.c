@@ -126,16 +126,21 @@ static void test_switched_off(void **state)
     WAIT_FOR(reads_from(p, "one"));
 }
 
+static void purged(struct pair *p)
+{
+    p->w->primary->err_at = 13; /* the dump */
+    p->w->primary->err_code = 1236;
+    p->w->primary->err_text = "Could not find GTID state requested by slave in any binlog files.";
+}
+
 /* The Master has purged what is needed: the other one helps out, until the Master can go on. */
 static void test_purged(void **state)
 {
     struct pair *p = *state;
     struct sl_gtid_set has = {0};
-    p->w->primary->err_at = 13; /* the dump */
-    p->w->primary->err_code = 1236;
-    p->w->primary->err_text = "Could not find GTID state requested by slave in any binlog files.";
-    set_role(p, 0, SL_SERVER_MASTER);
-    set_role(p, 1, SL_SERVER_SLAVE);
+    purged(p);
+    set_role(p, 0, SL_SERVER_MASTER | SL_SERVER_JOINED);
+    set_role(p, 1, SL_SERVER_SLAVE | SL_SERVER_JOINED);
     /* What the monitor sees of the Master is further than the log gets. */
     sl_gtid_set_add(&has, (struct sl_gtid){7, 1, GROUPS + 1});
     sl_gtid_shared_replace(&p->servers[0]->position, &has);
@@ -148,6 +153,28 @@ static void test_purged(void **state)
     sl_gtid_shared_replace(&p->servers[0]->position, &has);
     WAIT_FOR(reads_from(p, "one"));
     check_groups(p->w, GROUPS);
+}
+
+/* ... but not an asynchronous replica, which may have something else: it is named and left alone. */
+static void test_purged_without_cluster(void **state)
+{
+    struct pair *p = *state;
+    purged(p);
+    set_role(p, 0, SL_SERVER_MASTER);
+    set_role(p, 1, SL_SERVER_SLAVE);
+    run_both(p);
+    WAIT_FOR(status(p->w).last_errno == 1236 && status(p->w).step == SL_UPSTREAM_WAITING);
+    assert_non_null(strstr(status(p->w).last_error, "in any binlog files"));
+    assert_non_null(strstr(status(p->w).last_error, "Not read instead"));
+    assert_non_null(strstr(status(p->w).last_error, "'two'"));
+    assert_null(strstr(status(p->w).last_error, "'one',"));
+    assert_int_equal(atomic_load(&p->second->connections), 0);
+    assert_int_equal(published(p->w), 0);
+    /* Once it is known to be a member, it helps out. */
+    set_role(p, 0, SL_SERVER_MASTER | SL_SERVER_JOINED);
+    set_role(p, 1, SL_SERVER_SLAVE | SL_SERVER_JOINED);
+    WAIT_FOR(reads_from(p, "two"));
+    WAIT_FOR(published(p->w) == GROUPS);
 }
 
 /* Refused for good by one: the move of the role is not waited out. */
@@ -183,8 +210,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_pair, teardown_pair)
     const struct CMUnitTest tests[] = {
-        TEST(test_follows_the_role),    TEST(test_switched_off),       TEST(test_purged),
-        TEST(test_moves_while_waiting), TEST(test_id_of_the_topology),
+        TEST(test_follows_the_role),
+        TEST(test_switched_off),
+        TEST(test_purged),
+        TEST(test_moves_while_waiting),
+        TEST(test_purged_without_cluster),
+        TEST(test_id_of_the_topology),
     };
     struct sl_log_config quiet = {.path = "/dev/null", .to_file = true, .level_mask = UINT32_MAX};
     struct sl_err err = SL_ERR_INIT;

@@ -74,8 +74,28 @@ static bool may_wait_for_primary(const struct rws *r)
            (r->primary == RWS_NONE || rws_can_change_primary(r, RWS_NONE));
 }
 
+/* The Master, if it has just refused the user: that does not get better by waiting. */
+static const struct sl_server *denying_primary(const struct rws *r)
+{
+    uint64_t mask = r->denied & r->tried;
+    for (; mask != 0; mask &= mask - 1) {
+        const struct sl_server *server = r->session->service->servers[__builtin_ctzll(mask)];
+        if (sl_server_status(server) & SL_SERVER_MASTER) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
 bool rws_no_primary(struct rws *r, bool is_saved)
 {
+    const struct sl_server *denying = denying_primary(r);
+    if (denying) {
+        sl_session_fail(r->session, SL_ER_ACCESS_DENIED, NULL,
+                        "Server '%s', which takes the writes, refused the login of user '%s'",
+                        denying->name, r->session->client_user);
+        return false;
+    }
     if (may_wait_for_primary(r)) {
         return true;
     }
@@ -200,6 +220,15 @@ static void lost_while_running(struct rws *r, const struct loss *l)
     lose_session(r, "the connection to the server was lost while it was running a statement");
 }
 
+static void note_tried(struct rws *r, const struct sl_backend *b)
+{
+    uint64_t bit = 1ull << b->position;
+    bool is_denied = b->why_code == SL_ER_ACCESS_DENIED || b->why_code == SL_ER_DBACCESS_DENIED ||
+                     b->why_code == SL_ER_BAD_DB;
+    r->tried |= bit;
+    r->denied = is_denied ? r->denied | bit : r->denied & ~bit;
+}
+
 void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char *why)
 {
     struct rws *r = s->router;
@@ -207,7 +236,7 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
     if (r->causal) {
         rws_causal_backend_lost(r, b);
     }
-    r->tried |= 1ull << b->position;
+    note_tried(r, b);
     if (rws_replay_on_lost(r, l.position, l.owes_client, l.has_started)) {
         return;
     }

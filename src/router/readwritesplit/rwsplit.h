@@ -149,6 +149,7 @@ struct rws {
     /* servers whose state cannot be made equal: never again in this session */
     uint64_t bad;
     uint64_t tried;         /* servers that failed for the command in progress */
+    uint64_t denied;        /* servers that refused the user when they were tried last */
     uint64_t held_since_ms; /* 0 = nothing is held or waiting */
     uint32_t write_order;
     /* the command in progress */

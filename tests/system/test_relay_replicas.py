@@ -275,6 +275,32 @@ def test_extra_domains(relay, trio):
         assert list(c.groups.groups) == want and any(g.startswith('1-') for g in want)
 
 
+def test_filters_of_a_replica(relay, trio):
+    """By table, by database, by domain and by the mark of a session: as behind a primary."""
+    primary, a, _ = trio
+    a.sql("STOP ALL SLAVES; SET GLOBAL replicate_wild_ignore_table='d.m%'; "
+          "SET GLOBAL replicate_ignore_db='hidden'; "
+          "SET GLOBAL replicate_events_marked_for_skip='FILTER_ON_MASTER'")
+    try:
+        attach(a, relay, '', options='IGNORE_DOMAIN_IDS=(5)')
+        primary.sql("CREATE DATABASE hidden; USE hidden; CREATE TABLE hidden.h (a INT); "
+                    "INSERT INTO hidden.h VALUES (1); USE d; INSERT INTO d.m (tag) VALUES ('m'); "
+                    "INSERT INTO d.t (tag) VALUES ('seen'); "
+                    "SET SESSION gtid_domain_id=5; INSERT INTO d.t (tag) VALUES ('domain'); "
+                    "SET SESSION gtid_domain_id=0, skip_replication=1; "
+                    "INSERT INTO d.t (tag) VALUES ('marked'); SET SESSION skip_replication=0; "
+                    "INSERT INTO d.t (tag) VALUES ('last')")
+        replica_reaches(a, binlog_pos(primary))
+        assert a.sql('SELECT tag FROM d.t ORDER BY id') == [['seen'], ['last']]
+        assert a.sql("SHOW DATABASES LIKE 'hidden'") == [] and healthy(a)
+        same_groups(relay, primary)
+    finally:
+        a.sql("STOP ALL SLAVES; SET GLOBAL replicate_wild_ignore_table=''; "
+              "SET GLOBAL replicate_ignore_db=''; "
+              "SET GLOBAL replicate_events_marked_for_skip='REPLICATE'")
+        primary.sql('SET SESSION sql_log_bin=0; DROP DATABASE hidden')
+
+
 def test_tls_on_both_sides(trio, relay_lab, make_relay):
     primary, a, _ = trio
     d = relay_lab.dir + '/tls/'

@@ -191,6 +191,12 @@ int sl_event_crypt_seal(struct sl_event_crypt *c, const uint8_t *event, uint32_t
     return SL_OK;
 }
 
+static bool set_tag(EVP_CIPHER_CTX *ctx, const uint8_t *tag)
+{
+    /* It is only read. */
+    return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG, (void *)(uintptr_t)tag) == 1;
+}
+
 int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_t len,
                         uint64_t offset, struct sl_buf *out)
 {
@@ -206,12 +212,8 @@ int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_
     if (!run(c, c->open, len, offset, sl_slice(stored, len - tag), to + LENGTH, &done)) {
         return SL_EPROTO;
     }
-    /* The tag is only read. */
-    if (tag && EVP_CIPHER_CTX_ctrl(c->open, EVP_CTRL_AEAD_SET_TAG, TAG,
-                                   (void *)(uintptr_t)(stored + len - TAG)) != 1) {
-        return SL_EPROTO;
-    }
-    if (!finish(c->open, to + LENGTH, &done) || done + LENGTH < SL_EVENT_HEADER) {
+    if ((tag && !set_tag(c->open, stored + len - TAG)) || !finish(c->open, to + LENGTH, &done) ||
+        done + LENGTH < SL_EVENT_HEADER) {
         return SL_EPROTO;
     }
     uint32_t plain = (uint32_t)done + LENGTH;
@@ -220,5 +222,65 @@ int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_
         return SL_EPROTO;
     }
     sl_buf_commit(out, plain);
+    return SL_OK;
+}
+
+/* ---- an event in pieces ---- */
+
+bool sl_event_crypt_has_tag(const struct sl_event_crypt *c)
+{
+    return c->cipher == SL_CIPHER_AES_GCM;
+}
+
+int sl_event_crypt_measure(struct sl_event_crypt *c, struct sl_event_crypt_long *e,
+                           const uint8_t *end)
+{
+    if (e->stored < SL_EVENT_HEADER + SL_EVENT_CRYPT_END || e->stored > SL_EVENT_CRYPT_MAX) {
+        return SL_EPROTO;
+    }
+    if (c->cipher != SL_CIPHER_AES_CBC) {
+        e->plain = e->stored - (c->cipher == SL_CIPHER_AES_GCM ? TAG : 0);
+        return SL_OK;
+    }
+    /* The last block has the padding; the one before it is its IV. */
+    uint8_t plain[2 * BLOCK];
+    size_t done = 0;
+    if ((e->stored - LENGTH) % BLOCK != 0 ||
+        EVP_CipherInit_ex(c->open, NULL, NULL, NULL, end, -1) != 1 ||
+        !update(c->open, plain, &done, end + BLOCK, BLOCK) || !finish(c->open, plain, &done)) {
+        return SL_EPROTO;
+    }
+    e->plain = e->stored - BLOCK + (uint32_t)done;
+    return SL_OK;
+}
+
+int sl_event_crypt_open_piece(struct sl_event_crypt *c, const struct sl_event_crypt_long *e,
+                              const uint8_t *stored, uint32_t len, uint32_t at, struct sl_buf *out)
+{
+    bool is_first = at == 0, is_last = len == e->stored - at;
+    uint32_t tag = is_last && c->cipher == SL_CIPHER_AES_GCM ? TAG : 0;
+    if (len > e->stored - at || len < (is_last ? tag : SL_EVENT_CRYPT_END)) {
+        return SL_EINVAL;
+    }
+    if (sl_buf_reserve(out, (size_t)len + BLOCK) != SL_OK) {
+        return SL_ENOMEM;
+    }
+    uint8_t *to = out->data + out->end;
+    size_t done = 0;
+    bool is_good = is_first ? run(c, c->open, e->stored, e->offset, sl_slice(stored, len - tag),
+                                  to + LENGTH, &done)
+                            : update(c->open, to, &done, stored, len - tag);
+    done += is_first ? LENGTH : 0;
+    if (is_good && is_last) {
+        is_good = (!tag || set_tag(c->open, stored + len - TAG)) && finish(c->open, to, &done);
+    }
+    if (is_good && is_first) {
+        put_length(to, e->plain);
+        is_good = done >= SL_EVENT_HEADER && ends_at(to, e->offset + e->stored);
+    }
+    if (!is_good) {
+        return SL_EPROTO;
+    }
+    sl_buf_commit(out, done);
     return SL_OK;
 }

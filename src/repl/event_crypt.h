@@ -47,4 +47,24 @@ int sl_event_crypt_seal(struct sl_event_crypt *c, const uint8_t *event, uint32_t
 int sl_event_crypt_open(struct sl_event_crypt *c, const uint8_t *stored, uint32_t len,
                         uint64_t offset, struct sl_buf *out);
 
+/* An event that is too large to be in memory, as it is stored. */
+struct sl_event_crypt_long {
+    uint64_t offset;
+    uint32_t stored, plain; /* lengths */
+};
+/* Bytes at the end of a stored event that tell its plain length, and that must not be split over two
+ * pieces. */
+#define SL_EVENT_CRYPT_END 32
+/* Sets e->plain, from the last SL_EVENT_CRYPT_END bytes. SL_EPROTO: impossible. */
+int sl_event_crypt_measure(struct sl_event_crypt *c, struct sl_event_crypt_long *e,
+                           const uint8_t *end);
+/* Does opening tell damage anywhere in the event? Only at its end: then. */
+bool sl_event_crypt_has_tag(const struct sl_event_crypt *c);
+/* Appends what is plain now of the event, of which `len` more stored bytes, from `at` on, are here.
+ * One piece after the other, nothing else opened in between; all but the last have
+ * SL_EVENT_CRYPT_END bytes at least. SL_EPROTO as sl_event_crypt_open(); a tag is checked with the
+ * last piece. At most 16 bytes more than `len` are appended. */
+int sl_event_crypt_open_piece(struct sl_event_crypt *c, const struct sl_event_crypt_long *e,
+                              const uint8_t *stored, uint32_t len, uint32_t at, struct sl_buf *out);
+
 #endif

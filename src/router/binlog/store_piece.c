@@ -2,10 +2,11 @@
 /*
  * What readers get: pieces of whole events, out of the block of their thread.
  *
- * A reader owns no buffer (but for an encrypted event that is larger than a block). It reads into
- * the block of its thread: readers that are at the same place find the bytes there already. Of a
- * block it is remembered how far its events are whole, so that a block is walked once, whoever
- * reads it. The reader's thread.
+ * A reader owns no buffer. It reads into the block of its thread: readers that are at the same
+ * place find the bytes there already. Of a block it is remembered how far its events are whole, so
+ * that a block is walked once, whoever reads it. An encrypted event that is larger than a block is
+ * decrypted in pieces: twice if it has a tag, since nothing of it is given before the tag is right.
+ * The reader's thread.
  */
 #include "router/binlog/store_reader.h"
 
@@ -229,14 +230,18 @@ static int next_plain(struct sl_store_reader *r, struct sl_store_block *b, uint3
 
 /* ---- pieces of encrypted files ---- */
 
-static int unseal(const struct sl_store_reader *r, const uint8_t *data, uint32_t len,
-                  uint64_t offset, struct sl_buf *out, struct sl_err *err)
+static int unsealed(const struct sl_store_reader *r, int rc, struct sl_err *err)
 {
-    int rc = sl_event_crypt_open(r->crypt, data, len, offset, out);
     if (rc == SL_ENOMEM) {
         return sl_err_set(err, rc, "out of memory reading the binlog");
     }
     return rc < 0 ? damaged(r, "an event cannot be decrypted", err) : SL_OK;
+}
+
+static int unseal(const struct sl_store_reader *r, const uint8_t *data, uint32_t len,
+                  uint64_t offset, struct sl_buf *out, struct sl_err *err)
+{
+    return unsealed(r, sl_event_crypt_open(r->crypt, data, len, offset, out), err);
 }
 
 /* The whole events in the block, decrypted, at most `max` bytes or one event. */
@@ -262,40 +267,93 @@ static int unseal_block(struct sl_store_reader *r, struct sl_store_block *b, uin
     return check_place(r, b->plain.data + b->plain.start, sl_event_length(b->data), err);
 }
 
-static int unseal_large(struct sl_store_reader *r, struct sl_err *err)
+/* The next stored bytes of a large event, decrypted, in the block: `max` at most. */
+static int unseal_piece(struct sl_store_reader *r, struct sl_store_block *b, uint32_t max,
+                        struct sl_err *err)
 {
-    struct sl_buf stored = SL_BUF_INIT;
-    int rc = sl_buf_reserve(&stored, r->part_stored);
+    const struct sl_event_crypt_long e = {r->offset, r->part_stored, r->part_length};
+    uint32_t most = SL_MIN(max, SL_STORE_BLOCK_SIZE) - SL_EVENT_CRYPT_END;
+    uint32_t left = r->part_stored - r->part_read;
+    uint32_t len = left <= most                        ? left
+                   : left - most >= SL_EVENT_CRYPT_END ? most
+                                                       : most - SL_EVENT_CRYPT_END;
+    b->entry_id = 0;
+    sl_buf_clear(&b->plain);
+    int rc = read_at(r, b->data, len, r->offset + r->part_read, err);
     if (rc < 0) {
-        rc = sl_err_set(err, rc, "out of memory reading an event of %u bytes", r->part_stored);
-    } else {
-        rc = read_at(r, stored.data, r->part_stored, r->offset, err);
+        return rc;
     }
-    if (rc == SL_OK) {
-        rc = unseal(r, stored.data, r->part_stored, r->offset, &r->part, err);
+    rc = sl_event_crypt_open_piece(r->crypt, &e, b->data, len, r->part_read, &b->plain);
+    r->part_read += len;
+    return unsealed(r, rc, err);
+}
+
+/* Damage is told before the first byte is given. */
+static int verify_large(struct sl_store_reader *r, struct sl_store_block *b, struct sl_err *err)
+{
+    int rc = SL_OK;
+    if (sl_event_crypt_has_tag(r->crypt)) {
+        while (rc == SL_OK && r->part_read < r->part_stored) {
+            rc = unseal_piece(r, b, SL_STORE_BLOCK_SIZE, err);
+        }
+        r->part_read = 0;
     }
-    sl_buf_free(&stored);
-    if (rc == SL_OK) {
-        rc = check_place(r, r->part.data + r->part.start, r->part_stored, err);
-    }
-    r->part_length = rc == SL_OK ? (uint32_t)sl_buf_len(&r->part) : 0;
     return rc;
 }
 
-static int give_sealed_part(struct sl_store_reader *r, uint32_t max, enum sl_store_step *ret_step,
-                            struct sl_store_piece *ret)
+static int measure_large(struct sl_store_reader *r, struct sl_err *err)
 {
-    uint32_t len = SL_MIN(max, r->part_length - r->part_done);
-    bool is_last = r->part_done + len == r->part_length;
-    give(r, r->part.data + r->part.start + r->part_done, len, is_last ? r->part_stored : 0, ret);
+    struct sl_event_crypt_long e = {.offset = r->offset, .stored = r->part_stored};
+    uint8_t end[SL_EVENT_CRYPT_END];
+    int rc = read_at(r, end, sizeof(end), r->offset + r->part_stored - sizeof(end), err);
+    if (rc == SL_OK) {
+        rc = unsealed(r, sl_event_crypt_measure(r->crypt, &e, end), err);
+    }
+    r->part_length = rc == SL_OK ? e.plain : 0;
+    r->part_read = 0;
+    return rc;
+}
+
+static int give_sealed_part(struct sl_store_reader *r, struct sl_store_block *b, uint32_t max,
+                            enum sl_store_step *ret_step, struct sl_store_piece *ret,
+                            struct sl_err *err)
+{
+    int rc = unseal_piece(r, b, max, err);
+    uint32_t len = (uint32_t)sl_buf_len(&b->plain);
+    bool is_last = r->part_read == r->part_stored;
+    if (rc == SL_OK && r->part_done == 0) {
+        rc = check_place(r, b->plain.data + b->plain.start, r->part_stored, err);
+    }
+    if (rc == SL_OK &&
+        (is_last ? len != r->part_length - r->part_done : len >= r->part_length - r->part_done)) {
+        rc = damaged(r, "an event of another length than its end tells", err);
+    }
+    if (rc < 0) {
+        r->part_length = 0;
+        return rc;
+    }
+    give(r, b->plain.data + b->plain.start, len, is_last ? r->part_stored : 0, ret);
     ret->event_length = r->part_length;
     ret->event_offset = r->part_done;
     r->part_done += len;
-    if (is_last) {
-        r->part_length = 0; /* the bytes stay until the next call */
-    }
+    r->part_length = is_last ? 0 : r->part_length;
     *ret_step = SL_STORE_PART;
     return SL_OK;
+}
+
+/* The event at the reader's place does not fit into a block. */
+static int begin_sealed(struct sl_store_reader *r, struct sl_store_block *b, uint64_t limit,
+                        uint64_t size, struct sl_err *err)
+{
+    int rc = begin_large(r, b, limit, size, err);
+    if (rc == SL_OK) {
+        rc = measure_large(r, err);
+    }
+    if (rc == SL_OK) {
+        rc = verify_large(r, b, err);
+    }
+    r->part_length = rc == SL_OK ? r->part_length : 0;
+    return rc;
 }
 
 static int next_sealed(struct sl_store_reader *r, struct sl_store_block *b, uint32_t max,
@@ -303,17 +361,14 @@ static int next_sealed(struct sl_store_reader *r, struct sl_store_block *b, uint
 {
     uint64_t size, limit = readable(r, &size);
     if (r->part_length > 0) {
-        return give_sealed_part(r, SL_MIN(max, SL_STORE_BLOCK_SIZE), ret_step, ret);
+        return give_sealed_part(r, b, max, ret_step, ret, err);
     }
-    sl_buf_free(&r->part);
     bool is_there = b->entry_id == r->entry->id && b->is_sealed && r->offset == b->start &&
                     sl_buf_len(&b->plain) <= max;
     int rc = is_there ? SL_OK : fill(r, b, limit, SL_STORE_BLOCK_SIZE, err);
     if (rc == SL_OK && !is_there && b->whole == 0) {
-        rc = begin_large(r, b, limit, size, err);
-        rc = rc == SL_OK ? unseal_large(r, err) : rc;
-        return rc == SL_OK ? give_sealed_part(r, SL_MIN(max, SL_STORE_BLOCK_SIZE), ret_step, ret)
-                           : rc;
+        rc = begin_sealed(r, b, limit, size, err);
+        return rc == SL_OK ? give_sealed_part(r, b, max, ret_step, ret, err) : rc;
     }
     if (rc == SL_OK && !is_there) {
         rc = unseal_block(r, b, max, err);

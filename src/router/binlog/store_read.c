@@ -26,7 +26,6 @@ static void leave(struct sl_store_reader *r)
     sl_store_entry_unref(r->entry);
     pthread_mutex_unlock(&r->store->lock);
     sl_event_crypt_free(r->crypt);
-    sl_buf_free(&r->part);
     r->entry = NULL;
     r->fd = -1;
     r->crypt = NULL;

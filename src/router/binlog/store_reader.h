@@ -25,7 +25,7 @@ struct sl_store_reader {
     bool checks_place;               /* the next event must know that it stands at `offset` */
     uint32_t part_length, part_done; /* of an event that is given in parts; 0: none */
     uint32_t part_stored;            /* its stored length */
-    struct sl_buf part;              /* of an encrypted file: the event */
+    uint32_t part_read;              /* of an encrypted file: stored bytes that were read */
     struct sl_gtid_list start;
 };
 

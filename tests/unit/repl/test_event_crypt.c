@@ -83,6 +83,56 @@ static void test_there_and_back(void **state)
     }
 }
 
+/* Stored bytes in pieces of `step`: the same event; SL_EPROTO where it is damaged. */
+static int open_pieces(struct sl_event_crypt *c, const uint8_t *stored, uint32_t len,
+                       uint64_t offset, uint32_t step, struct sl_buf *out)
+{
+    struct sl_event_crypt_long e = {.offset = offset, .stored = len};
+    int rc = sl_event_crypt_measure(c, &e, stored + len - SL_EVENT_CRYPT_END);
+    for (uint32_t at = 0, n; at < len && rc == SL_OK; at += n) {
+        n = len - at < step + SL_EVENT_CRYPT_END ? len - at : step;
+        size_t before = sl_buf_len(out);
+        rc = sl_event_crypt_open_piece(c, &e, stored + at, n, at, out);
+        assert_true(sl_buf_len(out) - before <= n + 16);
+    }
+    assert_true(rc != SL_OK || sl_buf_len(out) == e.plain);
+    return rc;
+}
+
+static void test_pieces(void **state)
+{
+    static const uint32_t steps[] = {32, 33, 48, 4096, 5000000};
+    for (size_t i = 0; i < SL_ARRAY_LEN(ciphers); i++) {
+        struct sl_event_crypt *c = crypt_of(ciphers[i], 32);
+        for (size_t body = 60; body < 30000; body += body < 90 ? 1 : 7001) {
+            struct sl_buf stored = SL_BUF_INIT, plain = SL_BUF_INIT;
+            uint64_t offset = UINT32_MAX - 1000 + body;
+            uint32_t len;
+            uint8_t *event = event_at(c, body, offset, &len);
+            assert_int_equal(sl_event_crypt_seal(c, event, len, offset, &stored), SL_OK);
+            uint8_t *s = stored.data + stored.start;
+            uint32_t stored_len = (uint32_t)sl_buf_len(&stored);
+            for (size_t k = 0; k < SL_ARRAY_LEN(steps); k++) {
+                sl_buf_clear(&plain);
+                assert_int_equal(open_pieces(c, s, stored_len, offset, steps[k], &plain), SL_OK);
+                assert_int_equal(sl_buf_len(&plain), len);
+                assert_memory_equal(plain.data + plain.start, event, len);
+            }
+            assert_int_equal(open_pieces(c, s, stored_len, offset + 16, 48, &plain), SL_EPROTO);
+            s[stored_len - 1] ^= 1;
+            sl_buf_clear(&plain);
+            int rc = open_pieces(c, s, stored_len, offset, 48, &plain);
+            assert_int_equal(rc, ciphers[i] == SL_CIPHER_AES_CTR ? SL_OK : SL_EPROTO);
+            sl_buf_free(&stored);
+            sl_buf_free(&plain);
+            free(event);
+        }
+        struct sl_event_crypt_long e = {.stored = 40};
+        assert_int_equal(sl_event_crypt_measure(c, &e, key), SL_EPROTO);
+        sl_event_crypt_free(c);
+    }
+}
+
 static void test_lengths(void **state)
 {
     static const uint32_t expect[][4] = {[SL_CIPHER_AES_GCM] = {35, 36, 116, 51},
@@ -217,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_iv_is_offset),   cmocka_unit_test(test_damage),
         cmocka_unit_test(test_invalid),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests_name("repl_event_crypt", tests, NULL, NULL);
 }

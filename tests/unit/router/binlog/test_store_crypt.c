@@ -69,6 +69,81 @@ static void test_ciphers(void **state)
     }
 }
 
+/* Reads to the end of the next large event; how many parts it came in. */
+static unsigned read_large(struct sl_store_reader *r, struct sl_store_block *b, uint32_t len)
+{
+    enum sl_store_step step = SL_STORE_EVENTS;
+    struct sl_store_piece piece = {0};
+    unsigned parts = 0;
+    while (step != SL_STORE_PART || piece.event_offset + piece.bytes.len < piece.event_length) {
+        assert_int_equal(sl_store_reader_next(r, b, 65536, &step, &piece, NULL), SL_OK);
+        assert_true(piece.bytes.len <= 65536);
+        parts += step == SL_STORE_PART;
+    }
+    assert_int_equal(piece.event_length, len);
+    return parts;
+}
+
+/* A large event costs its readers no memory: what the first one needed is enough. */
+static void test_large(void **state)
+{
+    for (unsigned cipher = SL_CIPHER_AES_GCM; cipher <= SL_CIPHER_AES_CTR; cipher++) {
+        struct fixture f;
+        struct sl_store_reader *r;
+        struct sl_store_block *b;
+        fixture_init(&f);
+        use(&f, cipher, 0, 1);
+        fixture_open(&f);
+        fixture_begin(&f, true);
+        fixture_groups(&f, 1, 1, 1000000);
+        fixture_groups(&f, 2, 1, 3000001);
+        assert_int_equal(sl_store_block_new(&b), SL_OK);
+        assert_int_equal(sl_store_reader_open_at(f.store, "", 4, &r, NULL), SL_OK);
+        read_large(r, b, 1000000 + SL_EVENT_HEADER + SL_EVENT_CRC);
+        uint64_t before = sl_mem_thread_allocations();
+        assert_true(read_large(r, b, 3000001 + SL_EVENT_HEADER + SL_EVENT_CRC) > 40);
+        assert_int_equal(sl_mem_thread_allocations(), before);
+        sl_store_reader_free(r);
+        sl_store_block_free(b);
+        fixture_end(&f);
+    }
+}
+
+/* Of a large event whose tag is wrong nothing is given. */
+static void test_large_damaged(void **state)
+{
+    struct fixture f;
+    char path[400], name[SL_BINLOG_FILE_NAME_MAX + 1];
+    uint64_t end;
+    struct sl_store_reader *r;
+    struct sl_store_block *b;
+    struct sl_err err = SL_ERR_INIT;
+    fixture_init(&f);
+    use(&f, SL_CIPHER_AES_GCM, 0, 1);
+    fixture_open(&f);
+    fixture_begin(&f, true);
+    fixture_groups(&f, 1, 1, 1000000);
+    assert_true(sl_store_tail(f.store, name, &end));
+    snprintf(path, sizeof(path), "%s/%s", f.datadir, name);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)end - 5000), 1);
+    close(fd);
+    assert_int_equal(sl_store_block_new(&b), SL_OK);
+    assert_int_equal(sl_store_reader_open_at(f.store, "", 4, &r, NULL), SL_OK);
+    enum sl_store_step step = SL_STORE_EVENTS;
+    struct sl_store_piece piece;
+    int rc = SL_OK;
+    while (rc == SL_OK && step == SL_STORE_EVENTS) {
+        rc = sl_store_reader_next(r, b, 65536, &step, &piece, &err);
+        assert_true(rc < 0 || step == SL_STORE_EVENTS);
+    }
+    assert_int_equal(rc, SL_EPROTO);
+    assert_non_null(strstr(err.text, "decrypted"));
+    sl_store_reader_free(r);
+    sl_store_block_free(b);
+    fixture_end(&f);
+}
+
 /* New files take the newest key, old ones keep theirs; the cipher of a file is its own, too. */
 static void test_change(void **state)
 {
@@ -191,8 +266,9 @@ int main(int argc, char **argv)
 {
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ciphers),     cmocka_unit_test(test_change),
-        cmocka_unit_test(test_wrong_key),   cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_ciphers),       cmocka_unit_test(test_large),
+        cmocka_unit_test(test_large_damaged), cmocka_unit_test(test_change),
+        cmocka_unit_test(test_wrong_key),     cmocka_unit_test(test_torn),
         cmocka_unit_test(test_two_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

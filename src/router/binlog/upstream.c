@@ -160,6 +160,7 @@ static int start(struct sl_upstream *u, struct sl_err *err)
     int rc = adopt(u, &next, false, err);
     if (rc == SL_OK) {
         u->fault = (struct sl_fault){.kind = SL_FAULT_NONE};
+        sl_going_back_forget(&u->ingest.back);
         sl_upstream_set_step(u, SL_UPSTREAM_WAITING);
         sl_timer_start(u->loop, &u->wait, 1);
     }

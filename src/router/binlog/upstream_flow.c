@@ -55,9 +55,20 @@ static void end_by_primary(struct sl_upstream *u, const struct sl_stream_item *i
     sl_upstream_fail(u, &fault);
 }
 
+/* Stays until replication is started anew, whatever else comes and goes. */
+static void tell_going_back(struct sl_upstream *u)
+{
+    struct sl_fault fault;
+    if (u->ingest.back.text[0] != '\0' && u->fault.code != SL_ER_RELAY_ORDER) {
+        sl_fault_set(&fault, SL_FAULT_DIVERGED, SL_ER_RELAY_ORDER, "%s", u->ingest.back.text);
+        sl_upstream_note(u, &fault);
+    }
+}
+
 void sl_upstream_recover(struct sl_upstream *u)
 {
     if (u->is_flowing) {
+        tell_going_back(u);
         return;
     }
     u->fault = (struct sl_fault){.kind = SL_FAULT_NONE};
@@ -67,6 +78,7 @@ void sl_upstream_recover(struct sl_upstream *u)
                   sl_upstream_peer(u), u->info.target.host, u->info.target.port,
                   u->ask.primary_server_id, u->ask.position,
                   u->has_semi_sync ? ", semi-synchronously" : "");
+    tell_going_back(u);
 }
 
 /* What shows that the stream can be used: a whole group, or that there is none to come. */
@@ -228,6 +240,7 @@ void sl_upstream_flow_begin(struct sl_upstream *u)
     u->stuck_since_ms = 0;
     sl_stream_start(&u->stream, u->has_semi_sync);
     sl_ingest_begin(&u->ingest, u->ask.is_crc32);
+    sl_going_back_begin(&u->ingest.back, u->ask.primary_time_s);
     if (u->ask.has_all) { /* goes out with the first bytes of the stream */
         u->ingest.has_ack = true;
         u->ingest.ack_pos = u->ask.place_pos;

@@ -240,12 +240,13 @@ static void note_domain(struct sl_ingest *in)
 }
 
 /* A GTID event: is its group stored? */
-static void judge_group(struct sl_ingest *in)
+static void judge_group(struct sl_ingest *in, uint32_t timestamp)
 {
     const struct sl_gtid_event *g = &in->group.gtid;
     in->is_dropping = true;
     if (sl_gtid_state_has(&in->state, g->gtid)) {
         in->groups_dropped++;
+        sl_going_back_dropped(&in->back, &in->state, g->gtid, timestamp);
         sl_log_info("Group %" PRIu32 "-%" PRIu32 "-%" PRIu64 " came a second time: dropped",
                     g->gtid.domain, g->gtid.server_id, g->gtid.seq);
         return;
@@ -255,6 +256,7 @@ static void judge_group(struct sl_ingest *in)
         return;
     }
     in->is_dropping = false;
+    sl_going_back_stored(&in->back, timestamp);
     note_domain(in);
 }
 
@@ -291,7 +293,7 @@ static int judge(struct sl_ingest *in, const uint8_t *event, uint32_t len,
         return at(in, event, err, "the log knows 65536 pairs of domain and server already");
     }
     if (in->step == SL_GROUP_BEGIN) {
-        judge_group(in);
+        judge_group(in, h->timestamp);
     } else if (was_open && !follows(in, h)) {
         return at(in, event, err, "something is missing in front of it");
     }

@@ -12,6 +12,7 @@
 
 #include "repl/group.h"
 #include "router/binlog/store.h"
+#include "router/binlog/upstream_back.h"
 
 struct sl_ingest {
     struct sl_store *store;
@@ -36,6 +37,7 @@ struct sl_ingest {
     bool has_ack;
     uint64_t ack_pos;
     char ack_file[SL_BINLOG_FILE_NAME_MAX + 1];
+    struct sl_going_back back;
     /* since the start */
     uint64_t events, groups, groups_dropped, groups_left_out, heartbeats, domains_new;
 };

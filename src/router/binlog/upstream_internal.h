@@ -10,6 +10,7 @@
  *   upstream_ask.c     the questions of a replica             pure
  *   upstream_stream.c  packets to events                      pure
  *   upstream_ingest.c  events to the store                    no socket
+ *   upstream_back.c    numbers that go back                   no socket
  *   upstream_fault.c, upstream_choose.c                       pure
  *   upstream_info.c    master-info.json;  upstream_target.c   what it holds
  *   upstream_resolve.c host names

@@ -45,6 +45,32 @@ static void test_restart_goes_on(void **state)
     check_groups(w, GROUPS);
 }
 
+/* Numbers that are given away again are told until replication is started anew. */
+static void test_numbers_go_back(void **state)
+{
+    struct world *w = *state;
+    unsigned first = w->stream.count;
+    stream_transaction(&w->stream, 7, 2, 30);
+    for (unsigned i = first; i < w->stream.count; i++) {
+        sl_put_le32(stream_event(&w->stream, i), UINT32_MAX); /* younger than the connection */
+        sl_event_crc_put(stream_event(&w->stream, i), (uint32_t)w->stream.len[i]);
+    }
+    primary_start(w->primary);
+    start_replication(w);
+    WAIT_FOR(status(w).last_errno == SL_ER_RELAY_ORDER);
+    assert_non_null(strstr(status(w).last_error, "the log has 7-1-6"));
+    assert_non_null(strstr(status(w).last_error, "writes 7-1-2 anew"));
+    assert_int_equal(status(w).step, SL_UPSTREAM_STREAMING);
+    assert_int_equal(status(w).groups_dropped, 1);
+    check_groups(w, GROUPS);
+    assert_int_equal(ask(w, SL_UPSTREAM_STOP, NULL, NULL), SL_OK);
+    assert_int_equal(status(w).last_errno, SL_ER_RELAY_ORDER);
+    assert_int_equal(ask(w, SL_UPSTREAM_RESET, NULL, NULL), SL_OK);
+    assert_int_equal(status(w).last_errno, 0);
+    assert_int_equal(ask(w, SL_UPSTREAM_START, NULL, NULL), SL_OK);
+    WAIT_FOR(status(w).last_errno == SL_ER_RELAY_ORDER); /* it goes on */
+}
+
 static void test_byte_by_byte(void **state)
 {
     struct world *w = *state;
@@ -379,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_all),
         TEST(test_restart_goes_on),
+        TEST(test_numbers_go_back),
         TEST(test_byte_by_byte),
         TEST(test_ed25519),
         TEST(test_no_checksum),

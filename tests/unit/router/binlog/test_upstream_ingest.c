@@ -256,6 +256,60 @@ static void test_twice(void **state)
     assert_int_equal(in.groups_dropped, 7);
 }
 
+static void set_time(unsigned first, uint32_t timestamp)
+{
+    for (unsigned i = first; i < s.count; i++) {
+        sl_put_le32(stream_event(&s, i), timestamp);
+        sl_event_crc_put(stream_event(&s, i), (uint32_t)s.len[i]);
+    }
+}
+
+/* What a repeat is not: younger than all of the log. */
+static void test_numbers_go_back(void **state)
+{
+    sl_going_back_begin(&in.back, 0);
+    stream_transaction(&s, 7, 1, 10);
+    stream_transaction(&s, 7, 2, 10);
+    stream_transaction(&s, 7, 3, 10);
+    stream_transaction(&s, 7, 1, 10); /* as old as the first time */
+    feed_all();
+    assert_string_equal(in.back.text, "");
+    assert_true(in.back.is_told);
+    unsigned first = s.count;
+    stream_transaction(&s, 7, 2, 10);
+    set_time(first, 1700000001);
+    for (unsigned i = first; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+    assert_non_null(strstr(in.back.text, "domain 7 went back: the log has 7-1-3, "));
+    assert_non_null(strstr(in.back.text, "writes 7-1-2 anew"));
+    commit();
+    assert_int_equal(store->published_count, 3);
+    assert_int_equal(in.groups_dropped, 2);
+    /* A later one does not take its place, a later connection does not end it; START SLAVE does. */
+    stream_transaction(&s, 7, 3, 10);
+    set_time(s.count - 4, 1700000002);
+    for (unsigned i = s.count - 4; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+    assert_non_null(strstr(in.back.text, "writes 7-1-2 anew"));
+    sl_going_back_begin(&in.back, 1700000003);
+    assert_non_null(strstr(in.back.text, "writes 7-1-2 anew"));
+    sl_going_back_forget(&in.back);
+    /* Older than the connection: a node that has come back repeats what it wrote before. */
+    begin(true);
+    for (unsigned i = s.count - 4; i < s.count; i++) {
+        set_time(i, 1700000003);
+    }
+    assert_int_equal(feed(0), SL_OK);
+    assert_int_equal(feed(1), SL_OK);
+    for (unsigned i = s.count - 4; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+    assert_string_equal(in.back.text, "");
+    assert_true(in.back.is_told);
+}
+
 static void test_new_domain(void **state)
 {
     stream_transaction(&s, 7, 1, 10);
@@ -481,6 +535,7 @@ int main(void)
         TEST(test_twice),
         TEST(test_new_domain),
         TEST(test_ddl_only),
+        TEST(test_numbers_go_back),
         TEST(test_too_many_servers),
         TEST(test_full_at_each),
         TEST(test_full_and_again),

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers that go back; contract in the header. */
+#include "router/binlog/upstream_back.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+
+void sl_going_back_begin(struct sl_going_back *b, int64_t now_s)
+{
+    b->is_told = false;
+    b->is_alarm = false;
+    if (now_s > 0 && now_s <= UINT32_MAX) {
+        sl_going_back_stored(b, (uint32_t)now_s);
+    }
+}
+
+void sl_going_back_forget(struct sl_going_back *b)
+{
+    b->text[0] = '\0';
+}
+
+/* The highest number that the server has in the domain. */
+static uint64_t last_of(const struct sl_gtid_list *state, struct sl_gtid gtid)
+{
+    uint64_t last = gtid.seq;
+    for (uint32_t i = 0; i < state->count; i++) {
+        const struct sl_gtid *g = &state->gtid[i];
+        if (g->domain == gtid.domain && g->server_id == gtid.server_id && g->seq > last) {
+            last = g->seq;
+        }
+    }
+    return last;
+}
+
+void sl_going_back_dropped(struct sl_going_back *b, const struct sl_gtid_list *state,
+                           struct sl_gtid gtid, uint32_t timestamp)
+{
+    bool is_anew = b->newest > 0 && timestamp > b->newest;
+    if (is_anew ? b->is_alarm : b->is_told) {
+        return;
+    }
+    char number[64];
+    snprintf(number, sizeof number, "%" PRIu32 "-%" PRIu32 "-", gtid.domain, gtid.server_id);
+    uint64_t last = last_of(state, gtid);
+    if (is_anew) {
+        b->is_alarm = true;
+        snprintf(b->text, sizeof b->text,
+                 "Sequence numbers of domain %" PRIu32 " went back: the log has %s%" PRIu64
+                 ", and the primary writes %s%" PRIu64 " anew, later than that. Its log was reset; "
+                 "groups up to %s%" PRIu64
+                 " are dropped, and replicas do not get them. STOP SLAVE, "
+                 "RESET MASTER and START SLAVE begin a new log here",
+                 gtid.domain, number, last, number, gtid.seq, number, last);
+        return;
+    }
+    b->is_told = true;
+    sl_log_warning("Group %s%" PRIu64 " comes although the log has %s%" PRIu64
+                   ": this and others up to that are dropped as repeats, which a Galera node makes "
+                   "after a crash",
+                   number, gtid.seq, number, last);
+}

@@ -175,6 +175,30 @@ def test_purged_and_diverged_at_a_real_replica(relay, trio):
     assert 'probably means that the slave has diverged' in io_error(b, 1236)
 
 
+def test_heartbeats_while_it_waits(trio, relay_lab, make_relay):
+    """A replica ahead of the relay is not left without a sign of life, and goes on in the end."""
+    primary, a, _ = trio
+    relay = make_relay(relay_lab, gtid_ahead_timeout='60s').follow(primary)
+    relay.catches_up(primary)
+    attach(a, relay, '0-1-9999', start=False)
+    a.sql('CHANGE MASTER TO MASTER_HEARTBEAT_PERIOD=0.2; START SLAVE')
+
+    def heartbeats():
+        status = dict(a.sql("SHOW STATUS LIKE 'Slave_received_heartbeats'"))
+        return int(status['Slave_received_heartbeats'])
+    before = heartbeats()
+    wait_until(lambda: heartbeats() >= before + 5, 15, 'heartbeats')
+    assert healthy(a), slave_status(a)
+    # It has no tables, and gets what comes behind its position.
+    primary.sql('SET SESSION gtid_seq_no=9999; CREATE DATABASE left_out; CREATE DATABASE e')
+    replica_reaches(a, binlog_pos(primary))
+    assert healthy(a), slave_status(a)
+    names = [r[0] for r in a.sql('SHOW DATABASES')]
+    assert 'e' in names and 'left_out' not in names
+    a.sql('STOP SLAVE; SET SESSION sql_log_bin=0; DROP DATABASE e')
+    primary.sql('DROP DATABASE left_out; DROP DATABASE e')
+
+
 # ---------------------------------------------------------------------------- real replicas
 def test_empty_position_and_a_chain(relay, trio):
     primary, a, b = trio

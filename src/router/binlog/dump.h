@@ -11,6 +11,8 @@
  *        |                                    | ^ '--unsent--->^
  *        '--too long: 1236--> (ended)     end | '--grown-- IDLE (heartbeats)
  *
+ * Heartbeats go out while it WAITS or is IDLE.
+ *
  * A dump owns no buffer. Its worker reads a block and makes packets of it, and it only does that while
  * nothing of the dump is unsent beyond SL_DUMP_UNSENT_MAX: a replica that does not read costs its
  * socket buffer and one block.
@@ -62,7 +64,8 @@ struct sl_dump {
     uint64_t heartbeat_ms;          /* 0: none */
     uint64_t sent_ms;               /* when it sent something last */
     uint64_t waits_until_ms;
-    uint32_t read_len; /* bytes of the last read */
+    char waits_in[SL_BINLOG_FILE_NAME_MAX + 1]; /* the file it was told while it WAITS; "": none */
+    uint32_t read_len;                          /* bytes of the last read */
     enum sl_dump_step step;
     uint8_t seq; /* of the next packet */
     bool is_by_gtid, is_non_block, has_until;
@@ -136,6 +139,6 @@ int sl_dump_flush(struct sl_dump *d);
 /* Events made here. */
 int sl_dump_put_fake_rotate(struct sl_dump *d, const char *file, uint64_t position, bool has_crc);
 int sl_dump_put_list(struct sl_dump *d, uint32_t log_pos, uint32_t list_flags);
-int sl_dump_put_heartbeat(struct sl_dump *d);
+int sl_dump_put_heartbeat(struct sl_dump *d, const char *file, uint64_t offset, bool has_crc);
 
 #endif

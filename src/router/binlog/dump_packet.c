@@ -191,12 +191,10 @@ int sl_dump_put_list(struct sl_dump *d, uint32_t log_pos, uint32_t list_flags)
 
 /* A replica stops when the position is smaller than its own, and takes 0 for nothing said: so beyond
  * the 32 bits of the field it is 0. */
-int sl_dump_put_heartbeat(struct sl_dump *d)
+int sl_dump_put_heartbeat(struct sl_dump *d, const char *file, uint64_t offset, bool has_crc)
 {
     struct sl_buf event = SL_BUF_INIT;
-    uint64_t offset = sl_store_reader_offset(d->reader);
-    int rc = sl_heartbeat_event_build(&event, (uint32_t)d->worker->relay->settings->server_id,
-                                      sl_store_reader_file(d->reader),
-                                      offset <= UINT32_MAX ? (uint32_t)offset : 0, d->has_crc);
+    int rc = sl_heartbeat_event_build(&event, (uint32_t)d->worker->relay->settings->server_id, file,
+                                      offset <= UINT32_MAX ? (uint32_t)offset : 0, has_crc);
     return put_made(d, &event, rc);
 }

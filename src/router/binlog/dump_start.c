@@ -201,14 +201,14 @@ static void send_first(struct sl_dump *d)
 
 void sl_dump_begin(struct sl_dump *d)
 {
+    if (d->heartbeat_ms > 0 && !sl_timer_is_running(&d->timer)) {
+        sl_timer_start(d->worker->worker->loop, &d->timer, d->heartbeat_ms);
+    }
     bool is_open = d->is_by_gtid ? open_at_position(d) : open_at_place(d);
     if (!is_open) {
         return;
     }
     sl_replica_note(d->replica, sl_store_reader_file(d->reader), sl_store_reader_offset(d->reader),
                     &d->sent, false);
-    if (d->heartbeat_ms > 0) {
-        sl_timer_start(d->worker->worker->loop, &d->timer, d->heartbeat_ms);
-    }
     send_first(d);
 }

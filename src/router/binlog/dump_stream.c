@@ -339,6 +339,32 @@ void sl_dump_read(struct sl_dump *d)
 
 /* ---- heartbeats ---- */
 
+/* A replica takes no heartbeat of another file than the one it reads (queue_event() in sql/slave.cc),
+ * and one that waits for its position was told none yet: so that comes first. The real beginning
+ * follows with a ROTATE of its own. */
+static int put_waiting_heartbeat(struct sl_dump *d)
+{
+    uint64_t offset;
+    int rc = SL_OK;
+    if (d->waits_in[0] == '\0') {
+        if (!sl_store_tail(d->worker->relay->store, d->waits_in, &offset)) {
+            return SL_OK; /* there is no file */
+        }
+        rc = sl_dump_put_fake_rotate(d, d->waits_in, SL_BINLOG_MAGIC_LEN, d->rs->checksum_is_crc32);
+    }
+    return rc == SL_OK ? sl_dump_put_heartbeat(d, d->waits_in, SL_BINLOG_MAGIC_LEN,
+                                               d->rs->checksum_is_crc32)
+                       : rc;
+}
+
+static int put_heartbeat(struct sl_dump *d)
+{
+    return d->step == SL_DUMP_WAITS
+               ? put_waiting_heartbeat(d)
+               : sl_dump_put_heartbeat(d, sl_store_reader_file(d->reader),
+                                       sl_store_reader_offset(d->reader), d->has_crc);
+}
+
 /* While nothing is sent, one each period. The timer is not started anew for each event: it looks when
  * the last one went. */
 void sl_dump_heartbeat(struct sl_timer *t, struct sl_loop *loop)
@@ -346,8 +372,9 @@ void sl_dump_heartbeat(struct sl_timer *t, struct sl_loop *loop)
     struct sl_dump *d = SL_CONTAINER_OF(t, struct sl_dump, timer);
     uint64_t now = sl_loop_now_ms(loop), due = d->sent_ms + d->heartbeat_ms;
     bool is_taken = sl_conn_pending(&sl_dump_session(d)->client) == 0; /* else they would pile up */
-    if (d->step == SL_DUMP_IDLE && is_taken && now >= due) {
-        if (sl_dump_put_heartbeat(d) == SL_OK) {
+    bool is_quiet = d->step == SL_DUMP_IDLE || d->step == SL_DUMP_WAITS;
+    if (is_quiet && is_taken && now >= due) {
+        if (put_heartbeat(d) == SL_OK) {
             sl_dump_flush(d);
         }
         due = now + d->heartbeat_ms;

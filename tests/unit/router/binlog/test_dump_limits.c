@@ -192,6 +192,38 @@ static void test_ahead_waits(void **state)
                          "in the master's binlog");
 }
 
+/* Who waits for long hears that the relay is there, and of a file first. */
+static void test_ahead_heartbeats(void **state)
+{
+    a_log();
+    w.says.connect_state = "7-1-4,9-1-3";
+    w.says.heartbeat_ns = 20 * 1000 * 1000;
+    struct replica r;
+    replica_start(&w, &r, 2);
+    struct event e = replica_expect(&r, SL_EVENT_ROTATE);
+    assert_int_equal(e.h.flags, SL_EVENT_FLAG_ARTIFICIAL);
+    for (unsigned i = 0; i < 3; i++) {
+        e = replica_expect(&r, SL_EVENT_HEARTBEAT);
+        assert_int_equal(e.h.log_pos, 4);
+        assert_memory_equal(e.data + SL_EVENT_HEADER, "pbin.000001", 11);
+        assert_true(sl_event_crc_is_right(e.data, e.len));
+    }
+    world_group(&w, "7-1-4", 1, 100);
+    world_group(&w, "7-1-5", 1, 100);
+    world_commit(&w);
+    do {
+        e = replica_event(&r);
+    } while (e.h.type == SL_EVENT_HEARTBEAT);
+    assert_int_equal(e.h.type, SL_EVENT_ROTATE);
+    replica_expect(&r, SL_EVENT_FORMAT_DESCRIPTION);
+    replica_expect(&r, SL_EVENT_GTID_LIST);
+    replica_expect(&r, SL_EVENT_GTID_LIST);
+    replica_expect(&r, SL_EVENT_GTID_LIST);
+    replica_expect_group(&r, "7-1-5");
+    replica_close(&r);
+    w.says.heartbeat_ns = 0;
+}
+
 static void test_empty_store(void **state)
 {
     w.says.connect_state = "";
@@ -625,6 +657,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_places_refused, up, down),
         cmocka_unit_test_setup_teardown(test_purged, up, down),
         cmocka_unit_test_setup_teardown(test_ahead_waits, up, down),
+        cmocka_unit_test_setup_teardown(test_ahead_heartbeats, up, down),
         cmocka_unit_test_setup_teardown(test_empty_store, up, down),
         cmocka_unit_test_setup_teardown(test_stranger, up, down),
         cmocka_unit_test_setup_teardown(test_same_server_id, up, down),

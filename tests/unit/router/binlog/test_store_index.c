@@ -227,7 +227,8 @@ static void test_damage_found_late(void **state)
     }
     close(fd);
     assert_int_equal(offset_of(&f, "0-7-1900", NULL), 4 + FIXTURE_FDE);
-    FIXTURE_WAIT(offset_of(&f, "0-7-1900", NULL) > 100000);
+    FIXTURE_WAIT(is_indexed(&f, 1));
+    assert_true(offset_of(&f, "0-7-1900", NULL) > 100000);
     expect_near(&f, 1900, 696);
     fixture_end(&f);
 }
@@ -263,10 +264,7 @@ static void test_only_the_end_is_missing(void **state)
     assert_int_equal(pwrite(fd, "damaged", 7, 1000), 7);
     close(fd);
     fixture_open(&f);
-    struct sl_store_entry *e = f.store->entries[0];
-    bool has_index = false;
-    FIXTURE_WAIT((pthread_mutex_lock(&f.store->lock), has_index = e->has_index,
-                  pthread_mutex_unlock(&f.store->lock), has_index));
+    FIXTURE_WAIT(is_indexed(&f, 0));
     expect_near(&f, 300, 696);
     expect_near(&f, 1990, 696);
     fixture_end(&f);

@@ -61,3 +61,48 @@ void sl_going_back_dropped(struct sl_going_back *b, const struct sl_gtid_list *s
                    "after a crash",
                    number, gtid.seq, number, last);
 }
+
+/* What was seen of a server that now has a lower number in the domain; NULL: none. */
+static const struct sl_gtid *find_lower(const struct sl_gtid_set *seen,
+                                        const struct sl_gtid_set *position, struct sl_gtid *ret_now)
+{
+    for (unsigned i = 0; i < seen->count; i++) {
+        const struct sl_gtid *old = &seen->gtid[i];
+        for (unsigned k = 0; k < position->count; k++) {
+            *ret_now = position->gtid[k];
+            if (ret_now->domain == old->domain && ret_now->server_id == old->server_id &&
+                ret_now->seq < old->seq) {
+                return old;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool sl_going_back_look(struct sl_going_back *b, const void *server, const char *name,
+                        const struct sl_gtid_set *position)
+{
+    struct sl_gtid now;
+    const struct sl_gtid *old = server == b->server ? find_lower(&b->seen, position, &now) : NULL;
+    b->lower = old != NULL ? b->lower + 1 : 0;
+    if (old != NULL && b->lower < SL_GOING_BACK_LOOKS) {
+        return false;
+    }
+    if (old != NULL) {
+        snprintf(
+            b->text, sizeof b->text,
+            "Sequence numbers of domain %" PRIu32 " went back: server '%s' had %" PRIu32 "-%" PRIu32
+            "-%" PRIu64 ", and has %" PRIu32 "-%" PRIu32 "-%" PRIu64
+            " now. Its log was reset, or has lost its end; what it writes anew up to the old "
+            "number is dropped, and replicas do not get it. STOP SLAVE, RESET MASTER and START "
+            "SLAVE begin a new log here",
+            old->domain, name, old->domain, old->server_id, old->seq, now.domain, now.server_id,
+            now.seq);
+    }
+    b->lower = 0;
+    if (position->count > 0 || server != b->server) {
+        b->seen = *position;
+    }
+    b->server = server;
+    return old != NULL;
+}

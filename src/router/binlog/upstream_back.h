@@ -9,6 +9,8 @@
  * dropped, since a log holds a number of a server once; the second is an alarm that stays until replication
  * is started anew.
  */
+/* A server (10.11 seen) whose log is reset under a dump does not tell it: the stream stands, with
+ * heartbeats. So what the monitor sees of that server is watched, too. */
 #ifndef SL_ROUTER_BINLOG_UPSTREAM_BACK_H
 #define SL_ROUTER_BINLOG_UPSTREAM_BACK_H
 
@@ -19,12 +21,24 @@ struct sl_going_back {
     bool is_told;    /* on this connection: that groups are dropped */
     bool is_alarm;   /* on this connection, likewise */
     char text[512];  /* the alarm; "" if there is none */
+    /* what the monitor saw of the server that is read */
+    const void *server;
+    struct sl_gtid_set seen;
+    unsigned lower; /* so many times in a row less than `seen` */
+};
+
+enum {
+    SL_GOING_BACK_LOOKS = 2 /* a position may be read while it is being written */
 };
 
 /* A new connection to a primary whose clock says now_s; 0: not known. */
 void sl_going_back_begin(struct sl_going_back *b, int64_t now_s);
 /* Replication is started by somebody: there is no alarm any more. */
 void sl_going_back_forget(struct sl_going_back *b);
+/* The monitor's word on the server that is read, about once a second. True: numbers of the server have
+ * just gone back, and the alarm was made. */
+bool sl_going_back_look(struct sl_going_back *b, const void *server, const char *name,
+                        const struct sl_gtid_set *position);
 /* A group of that time is stored ... */
 static inline void sl_going_back_stored(struct sl_going_back *b, uint32_t timestamp)
 {

@@ -356,10 +356,29 @@ static void check_silence(struct sl_upstream *u)
     sl_upstream_fail(u, &fault);
 }
 
+/* Was the log of the server reset under us? Then the stream stands for good: asked again, the server says
+ * that it does not have our position. */
+static void check_going_back(struct sl_upstream *u)
+{
+    struct sl_fault fault;
+    struct sl_gtid_set position;
+    if (u->server == NULL) {
+        return;
+    }
+    sl_gtid_shared_get(&u->server->position, &position);
+    if (sl_going_back_look(&u->ingest.back, u->server, u->server->name, &position)) {
+        sl_fault_set(&fault, SL_FAULT_DIVERGED, SL_ER_RELAY_ORDER, "%s", u->ingest.back.text);
+        sl_upstream_fail(u, &fault);
+    }
+}
+
 static void watch(struct sl_upstream *u)
 {
     check_return(u);
     check_role(u);
+    if (u->step == SL_UPSTREAM_STREAMING) {
+        check_going_back(u);
+    }
     if (u->step == SL_UPSTREAM_STREAMING && u->is_full) {
         sl_upstream_try_room(u);
     }

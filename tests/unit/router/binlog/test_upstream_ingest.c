@@ -310,6 +310,32 @@ static void test_numbers_go_back(void **state)
     assert_true(in.back.is_told);
 }
 
+static bool look(struct sl_going_back *b, const void *server, const char *text)
+{
+    struct sl_gtid_set position;
+    assert_int_equal(sl_gtid_set_parse(sl_slice_text(text), &position), SL_OK);
+    return sl_going_back_look(b, server, "one", &position);
+}
+
+static void test_server_goes_back(void **state)
+{
+    struct sl_going_back b = {0};
+    int one, two;
+    assert_false(look(&b, &one, "7-1-5"));
+    assert_false(look(&b, &one, "7-1-9,8-1-4"));
+    assert_false(look(&b, &one, "7-1-9,8-2-3")); /* another server's number may be lower */
+    assert_false(look(&b, &one, ""));            /* it does not answer */
+    assert_false(look(&b, &one, "7-1-1"));       /* once is no proof */
+    assert_false(look(&b, &one, "7-1-9"));
+    assert_false(look(&b, &one, "7-1-1"));
+    assert_true(look(&b, &one, "7-1-2"));
+    assert_non_null(strstr(b.text, "domain 7 went back: server 'one' had 7-1-9, and has 7-1-2"));
+    assert_false(look(&b, &one, "7-1-2"));
+    assert_false(look(&b, &two, "7-1-1")); /* another server is just behind */
+    assert_false(look(&b, &two, "7-1-1"));
+    assert_false(look(&b, &two, "7-1-1"));
+}
+
 static void test_new_domain(void **state)
 {
     stream_transaction(&s, 7, 1, 10);
@@ -536,6 +562,7 @@ int main(void)
         TEST(test_new_domain),
         TEST(test_ddl_only),
         TEST(test_numbers_go_back),
+        TEST(test_server_goes_back),
         TEST(test_too_many_servers),
         TEST(test_full_at_each),
         TEST(test_full_and_again),

@@ -192,6 +192,30 @@ static void test_moves_while_waiting(void **state)
     WAIT_FOR(status(p->w).last_errno == 0);
 }
 
+/* What the monitor sees: high for a while, then low for a while. */
+static bool was_told_to_go_back(struct pair *p)
+{
+    struct sl_gtid_set has = {0};
+    bool is_low = sl_clock_mono_ms() / 4000 % 2 == 0;
+    sl_gtid_set_add(&has, (struct sl_gtid){7, 1, is_low ? 2 : GROUPS});
+    sl_gtid_shared_replace(&p->servers[0]->position, &has);
+    return status(p->w).last_errno == SL_ER_RELAY_ORDER;
+}
+
+/* The log of the server is reset, and the stream does not tell. */
+static void test_log_is_reset(void **state)
+{
+    struct pair *p = *state;
+    set_role(p, 0, SL_SERVER_MASTER);
+    run_both(p);
+    WAIT_FOR(published(p->w) == GROUPS);
+    WAIT_FOR(was_told_to_go_back(p));
+    assert_non_null(strstr(status(p->w).last_error, "server 'one' had 7-1-6, and has 7-1-2 now"));
+    WAIT_FOR(atomic_load(&p->w->primary->connections) >= 2);
+    WAIT_FOR(reads_from(p, "one"));
+    assert_int_equal(status(p->w).last_errno, SL_ER_RELAY_ORDER); /* it stays */
+}
+
 static void test_id_of_the_topology(void **state)
 {
     struct pair *p = *state;
@@ -216,6 +240,7 @@ int main(void)
         TEST(test_moves_while_waiting),
         TEST(test_purged_without_cluster),
         TEST(test_id_of_the_topology),
+        TEST(test_log_is_reset),
     };
     struct sl_log_config quiet = {.path = "/dev/null", .to_file = true, .level_mask = UINT32_MAX};
     struct sl_err err = SL_ERR_INIT;

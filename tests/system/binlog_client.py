@@ -223,6 +223,8 @@ class Groups:
                 self.feed(e)
             if torn and self.open:      # a killed server's file may end inside a group
                 del self.groups[self.open]
+                domain, _, seq = map(int, self.open.split('-'))
+                self.last[domain] = seq - 1         # its number is given again
                 self.open = None
         return self
 

@@ -125,8 +125,11 @@ static void test_large_damaged(void **state)
     fixture_groups(&f, 1, 1, 1000000);
     assert_true(sl_store_tail(f.store, name, &end));
     snprintf(path, sizeof(path), "%s/%s", f.datadir, name);
-    int fd = open(path, O_WRONLY);
-    assert_int_equal(pwrite(fd, "x", 1, (off_t)end - 5000), 1);
+    int fd = open(path, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(pread(fd, &byte, 1, (off_t)end - 5000), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)end - 5000), 1);
     close(fd);
     assert_int_equal(sl_store_block_new(&b), SL_OK);
     assert_int_equal(sl_store_reader_open_at(f.store, "", 4, &r, NULL), SL_OK);

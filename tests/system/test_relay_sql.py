@@ -58,6 +58,7 @@ def test_slave_status_of_a_healthy_relay(relay, trio):
     w.at_least(30)
     w.stop()
     relay.catches_up(primary)
+    wait_until(lambda: relay.status()['Seconds_Behind_Master'] == '0', 5, 'no second behind')
     s = relay.status()
     file, pos = primary.sql('SHOW MASTER STATUS')[0][:2]
     want = {'Master_Host': primary.ip, 'Master_Port': str(primary.port), 'Master_User': USER,

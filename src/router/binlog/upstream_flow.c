@@ -227,14 +227,14 @@ void sl_upstream_flow_init(struct sl_upstream *u)
 
 int64_t sl_upstream_primary_now_s(const struct sl_upstream *u)
 {
-    return (int64_t)(sl_loop_now_ms(u->loop) / 1000) + u->clock_ahead_s;
+    return ((int64_t)sl_loop_now_ms(u->loop) + u->clock_ahead_ms) / 1000;
 }
 
 void sl_upstream_flow_begin(struct sl_upstream *u)
 {
     u->has_semi_sync = u->ask.has_semi_sync;
     int64_t primary_now_s = u->ask.primary_time_s != 0 ? u->ask.primary_time_s : sl_clock_wall_s();
-    u->clock_ahead_s = primary_now_s - (int64_t)(sl_loop_now_ms(u->loop) / 1000);
+    u->clock_ahead_ms = primary_now_s * 1000 - (int64_t)sl_loop_now_ms(u->loop);
     u->last_input_ms = sl_loop_now_ms(u->loop);
     u->is_full = false;
     u->is_flowing = false;

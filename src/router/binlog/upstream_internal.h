@@ -83,7 +83,7 @@ struct sl_upstream {
     struct sl_ingest ingest;
     uint64_t last_input_ms, last_event_ms;
     /* the primary's clock minus the monotonic one: a step of the wall clock changes no lag */
-    int64_t clock_ahead_s;
+    int64_t clock_ahead_ms;
     uint32_t heartbeat_ms;
     bool has_semi_sync;
     bool is_full;      /* the disk */

@@ -141,19 +141,25 @@ def test_logins_nobody_can_judge_do_not_block_the_host(cluster, make_sealane):
     assert 'no server has told the user accounts yet' in s.log_text()
 
 
-def test_refused_by_the_primary(cluster, make_sealane, tmp_path):
+@pytest.mark.parametrize('mode', ['error_on_write', 'fail_on_write'])
+def test_refused_by_the_primary(cluster, make_sealane, tmp_path, mode):
     """Sealane lets the user in, the Master does not: waiting for it would help nobody."""
     accounts = tmp_path / 'accounts.json'
     accounts.write_text(json.dumps({'user': [
         {'user': 'u_unknown', 'host': '%', 'plugin': 'mysql_native_password',
          'authentication_string': '*D821809F681A40A6E379B50D0463EFAE20BDD122'}]}))   # 'pw'
     s = make_sealane(cluster, service={'user_accounts_file': str(accounts), 'lazy_connect': 'true',
-                                       'delayed_retry': 'true', 'delayed_retry_timeout': '60s'})
+                                       'delayed_retry': 'true', 'delayed_retry_timeout': '60s',
+                                       'master_failure_mode': mode})
     s.wait_healthy()
     with s.wire(user='u_unknown', password='pw', timeout=20) as c:
-        with pytest.raises(WireError) as e:
-            c.query('INSERT INTO test.t VALUES (1)')
-    assert e.value.errno == 1045 and 'refused the login' in e.value.message, e.value
+        for _ in range(2 if mode == 'error_on_write' else 1):
+            with pytest.raises(WireError) as e:
+                c.query('INSERT INTO test.t VALUES (1)')
+            assert e.value.errno == 1045 and 'refused the login' in e.value.message, e.value
+        if mode != 'error_on_write':
+            with pytest.raises(Lost):
+                c.query('SELECT 1')
 
 
 def test_max_connections(cluster, make_sealane):

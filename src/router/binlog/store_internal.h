@@ -21,9 +21,10 @@
  *   store_io.c       what is done to files
  *
  * Locks: `lock` guards the catalogue (array, what is marked so in an entry), the published state,
- * the statistics; only memory is touched under it. `plain_lock` guards the shared descriptors;
- * `index_lock` the index file of the current log file, between the writer and look-ups;
- * `list_lock` binlog.index. `lock` may be taken inside of the others.
+ * the statistics; only memory is touched under it, but for the deletion of all files by a reset.
+ * `plain_lock` guards the shared descriptors; `index_lock` the index file of the current log file,
+ * between the writer and look-ups; `list_lock` binlog.index. `lock` may be taken inside of the
+ * others.
  */
 #ifndef SL_ROUTER_BINLOG_STORE_INTERNAL_H
 #define SL_ROUTER_BINLOG_STORE_INTERNAL_H

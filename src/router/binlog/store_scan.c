@@ -131,15 +131,15 @@ static int take_name(struct sl_store *s, const char *dir, const char *name, stru
     if (!split(name, base, &number, &is_compressed)) {
         return SL_OK;
     }
+    if (dir == s->archivedir && s->base[0] != '\0' && strcmp(s->base, base) != 0) {
+        return SL_OK; /* of a log that was deleted, or of another relay */
+    }
     int rc = has_magic(dir, name, is_compressed, &is_log, err);
     if (rc < 0 || !is_log) {
         return rc;
     }
     if (s->base[0] == '\0') {
         memcpy(s->base, base, sizeof(s->base));
-    }
-    if (strcmp(s->base, base) != 0 && dir == s->archivedir) {
-        return SL_OK; /* of a log that was deleted, or of another relay */
     }
     if (strcmp(s->base, base) != 0) {
         return sl_err_set(err, SL_EINVAL,
@@ -367,15 +367,20 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err)
     return rc;
 }
 
-static void unlink_files(struct sl_store *s, uint64_t number)
+static int unlink_files(struct sl_store *s, uint64_t number, struct sl_err *err)
 {
     static const char *const suffix[] = {"", ".zst", ".gtidx"};
     for (size_t i = 0; i < SL_ARRAY_LEN(suffix); i++) {
         char path[PATH_MAX];
-        if (sl_store_path(s, s->datadir, number, suffix[i], path, NULL) == SL_OK) {
-            sl_store_io->unlink(path);
+        int rc = sl_store_path(s, s->datadir, number, suffix[i], path, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (sl_store_io->unlink(path) != 0 && errno != ENOENT) {
+            return sl_err_set(err, SL_ESYS, "cannot delete '%s': %s", path, strerror(errno));
         }
     }
+    return SL_OK;
 }
 
 /* Oldest first: what a crash leaves is the end of the log. */
@@ -384,7 +389,7 @@ int sl_store_scan_unlink(struct sl_store *s, struct sl_err *err)
     struct finds all = {0};
     int rc = list(s, s->datadir, &all, err);
     for (unsigned i = 0; i < all.count && rc == SL_OK; i++) {
-        unlink_files(s, all.file[i].number);
+        rc = unlink_files(s, all.file[i].number, err);
     }
     sl_free(all.file);
     return rc;
@@ -445,8 +450,9 @@ int sl_store_scan_first_number(struct sl_store *s, uint64_t *ret, struct sl_err 
     bool archives = s->tuning.archives;
     pthread_mutex_unlock(&s->lock);
     *ret = 1;
-    bool is_absent =
-        s->archivedir == NULL || (!archives && access(s->archivedir, F_OK) != 0 && errno == ENOENT);
+    bool is_absent = /* without a base name nothing was ever archived, or it is not known yet */
+        s->archivedir == NULL || s->base[0] == '\0' ||
+        (!archives && access(s->archivedir, F_OK) != 0 && errno == ENOENT);
     int rc = is_absent ? SL_OK : list(s, s->archivedir, &all, err);
     if (rc == SL_OK && all.count > 0) {
         *ret = all.file[all.count - 1].number + 2;

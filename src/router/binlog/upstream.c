@@ -85,8 +85,24 @@ int sl_upstream_publish_target(struct sl_upstream *u)
     return SL_OK;
 }
 
-void sl_upstream_note(struct sl_upstream *u, const struct sl_fault *fault)
+/* The alarm stays until replication is started anew; what came later stands behind it. */
+static void keep_alarm(const struct sl_upstream *u, struct sl_fault *fault)
 {
+    const char *alarm = u->ingest.back.text;
+    if (alarm[0] == '\0' || fault->code == SL_ER_RELAY_ORDER) {
+        return;
+    }
+    char text[sizeof fault->text];
+    int half = (int)(sizeof text / 2);
+    snprintf(text, sizeof text, "%.*s. Then: %.*s", half, alarm, half - 16, fault->text);
+    memcpy(fault->text, text, sizeof text);
+    fault->code = SL_ER_RELAY_ORDER;
+}
+
+void sl_upstream_note(struct sl_upstream *u, const struct sl_fault *noted)
+{
+    struct sl_fault copy = *noted, *fault = &copy;
+    keep_alarm(u, fault);
     bool is_news = u->fault.kind != fault->kind || strcmp(u->fault.text, fault->text) != 0;
     u->fault = *fault;
     u->fault_s = sl_clock_wall_s();

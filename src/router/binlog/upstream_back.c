@@ -19,6 +19,9 @@ void sl_going_back_begin(struct sl_going_back *b, int64_t now_s)
 void sl_going_back_forget(struct sl_going_back *b)
 {
     b->text[0] = '\0';
+    b->newest = 0;
+    b->server = NULL; /* whoever set numbers back while replication stood has meant it */
+    b->lower = 0;
 }
 
 /* The highest number that the server has in the domain. */
@@ -80,9 +83,13 @@ static const struct sl_gtid *find_lower(const struct sl_gtid_set *seen,
 }
 
 bool sl_going_back_look(struct sl_going_back *b, const void *server, const char *name,
-                        const struct sl_gtid_set *position)
+                        const struct sl_gtid_set *position, uint64_t version)
 {
     struct sl_gtid now;
+    if (server == b->server && version == b->version) {
+        return false;
+    }
+    b->version = version;
     const struct sl_gtid *old = server == b->server ? find_lower(&b->seen, position, &now) : NULL;
     b->lower = old != NULL ? b->lower + 1 : 0;
     if (old != NULL && b->lower < SL_GOING_BACK_LOOKS) {

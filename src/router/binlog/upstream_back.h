@@ -24,21 +24,23 @@ struct sl_going_back {
     /* what the monitor saw of the server that is read */
     const void *server;
     struct sl_gtid_set seen;
-    unsigned lower; /* so many times in a row less than `seen` */
+    uint64_t version; /* of the reading looked at last */
+    unsigned lower;   /* so many readings in a row less than `seen` */
 };
 
 enum {
-    SL_GOING_BACK_LOOKS = 2 /* a position may be read while it is being written */
+    SL_GOING_BACK_LOOKS = 2 /* readings: a position may be read while it is being written */
 };
 
 /* A new connection to a primary whose clock says now_s; 0: not known. */
 void sl_going_back_begin(struct sl_going_back *b, int64_t now_s);
-/* Replication is started by somebody: there is no alarm any more. */
+/* Replication is started by somebody: there is no alarm any more, and what was seen before is no
+ * measure. */
 void sl_going_back_forget(struct sl_going_back *b);
-/* The monitor's word on the server that is read, about once a second. True: numbers of the server have
- * just gone back, and the alarm was made. */
+/* What a monitor last read of the server that is read from; `version` grows with each reading. True:
+ * numbers of the server have just gone back, and the alarm was made. */
 bool sl_going_back_look(struct sl_going_back *b, const void *server, const char *name,
-                        const struct sl_gtid_set *position);
+                        const struct sl_gtid_set *position, uint64_t version);
 /* A group of that time is stored ... */
 static inline void sl_going_back_stored(struct sl_going_back *b, uint32_t timestamp)
 {

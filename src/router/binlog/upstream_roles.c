@@ -362,11 +362,13 @@ static void check_going_back(struct sl_upstream *u)
 {
     struct sl_fault fault;
     struct sl_gtid_set position;
-    if (u->server == NULL) {
-        return;
+    if (u->server == NULL ||
+        !(sl_server_status(u->server) & (SL_SERVER_MASTER | SL_SERVER_SLAVE))) {
+        return; /* a node that catches up logs again what it had logged before it crashed */
     }
+    uint64_t version = sl_gtid_shared_version(&u->server->position);
     sl_gtid_shared_get(&u->server->position, &position);
-    if (sl_going_back_look(&u->ingest.back, u->server, u->server->name, &position)) {
+    if (sl_going_back_look(&u->ingest.back, u->server, u->server->name, &position, version)) {
         sl_fault_set(&fault, SL_FAULT_DIVERGED, SL_ER_RELAY_ORDER, "%s", u->ingest.back.text);
         sl_upstream_fail(u, &fault);
     }

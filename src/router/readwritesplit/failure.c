@@ -11,6 +11,8 @@
  *                                                      master_failure_mode
  *   an open transaction on the lost server             replay (replay.c), or ends the session
  */
+#include <stdio.h>
+
 #include "base/log.h"
 #include "core/core.h"
 #include "proto/constants.h"
@@ -21,13 +23,19 @@ static bool is_error_on_write(const struct rws *r)
     return r->cfg->master_failure_mode == SL_ERROR_ON_WRITE;
 }
 
-/* The error of a server in read-only mode: applications know it. */
-static void answer_read_only(struct rws *r)
+/* It is answered now, without a server. */
+static void forget_command(struct rws *r)
 {
     rws_drop_saved(r);
     r->is_waiting = false;
     r->held_since_ms = 0;
     r->tried = 0;
+}
+
+/* The error of a server in read-only mode: applications know it. */
+static void answer_read_only(struct rws *r)
+{
+    forget_command(r);
     sl_session_answer_error(
         r->session, SL_ER_OPTION_PREVENTS_STATEMENT, NULL,
         "The MariaDB server is running with the --read-only option so it cannot execute "
@@ -87,15 +95,28 @@ static const struct sl_server *denying_primary(const struct rws *r)
     return NULL;
 }
 
-bool rws_no_primary(struct rws *r, bool is_saved)
+bool rws_primary_denies(struct rws *r)
 {
-    const struct sl_server *denying = denying_primary(r);
-    if (denying) {
-        sl_session_fail(r->session, SL_ER_ACCESS_DENIED, NULL,
-                        "Server '%s', which takes the writes, refused the login of user '%s'",
-                        denying->name, r->session->client_user);
+    struct sl_session *s = r->session;
+    const struct sl_server *server = denying_primary(r);
+    if (!server) {
         return false;
     }
+    char text[256];
+    snprintf(text, sizeof text,
+             "Server '%s', which takes the writes, refused the login of user '%s'", server->name,
+             s->client_user);
+    if (is_error_on_write(r)) {
+        forget_command(r);
+        sl_session_answer_error(s, SL_ER_ACCESS_DENIED, NULL, "%s", text);
+    } else {
+        sl_session_fail(s, SL_ER_ACCESS_DENIED, NULL, "%s", text);
+    }
+    return true;
+}
+
+bool rws_no_primary(struct rws *r, bool is_saved)
+{
     if (may_wait_for_primary(r)) {
         return true;
     }
@@ -223,8 +244,8 @@ static void lost_while_running(struct rws *r, const struct loss *l)
 static void note_tried(struct rws *r, const struct sl_backend *b)
 {
     uint64_t bit = 1ull << b->position;
-    bool is_denied = b->why_code == SL_ER_ACCESS_DENIED || b->why_code == SL_ER_DBACCESS_DENIED ||
-                     b->why_code == SL_ER_BAD_DB;
+    /* not 1049: a new Master may have the CREATE DATABASE still to apply */
+    bool is_denied = b->why_code == SL_ER_ACCESS_DENIED || b->why_code == SL_ER_DBACCESS_DENIED;
     r->tried |= bit;
     r->denied = is_denied ? r->denied | bit : r->denied & ~bit;
 }

@@ -243,7 +243,7 @@ void rws_route_primary(struct rws *r, struct sl_request *rq, const struct rws_pa
     bool is_change = position != r->primary || (position != RWS_NONE && !s->backends[position]);
     if (position == RWS_NONE ||
         (is_change && r->primary != RWS_NONE && !rws_can_change_primary(r, position))) {
-        if (rws_no_primary(r, is_saved)) {
+        if (!rws_primary_denies(r) && rws_no_primary(r, is_saved)) {
             rws_hold(r, is_saved);
         }
         return;

@@ -318,6 +318,8 @@ bool rws_is_connecting(const struct sl_session *s);
 /* The command in progress needs a primary and there is none. True if it is held or waits for
  * one. */
 bool rws_no_primary(struct rws *r, bool is_saved);
+/* A write that the Master's refusal of its user has stopped: true, it is answered. */
+bool rws_primary_denies(struct rws *r);
 /* The command in progress needs a replica or any server and there is none. */
 void rws_no_server(struct rws *r, bool is_saved);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A log that begins anew beside archived files of an old one, binlog.index behind a purge, empty
  * files, directories that are made. */
+#include <errno.h>
+
 #include "router/binlog/store_internal.h"
 #include "store_fixture.h"
 
@@ -206,6 +208,37 @@ static void test_reset_forgets_purge(void **state)
     fixture_end(&f);
 }
 
+static int stuck_unlink(const char *path)
+{
+    if (strstr(path, "pbin.000002") != NULL) {
+        errno = EPERM;
+        return -1;
+    }
+    return unlink(path);
+}
+
+/* A new log must not begin where files of the old one stay behind it. */
+static void test_reset_cannot_delete(void **state)
+{
+    struct fixture f;
+    struct sl_err err = SL_ERR_INIT;
+    static struct sl_store_io stuck;
+    stuck = sl_store_io_system;
+    stuck.unlink = stuck_unlink;
+    fixture_init(&f);
+    fixture_open(&f);
+    files(&f, 1, 3);
+    sl_store_io = &stuck;
+    assert_int_equal(sl_store_reset(f.store, &err), SL_ESYS);
+    assert_non_null(strstr(err.text, "cannot delete"));
+    assert_non_null(strstr(err.text, "pbin.000002"));
+    sl_store_io = &sl_store_io_system;
+    assert_int_equal(sl_store_reset(f.store, &err), SL_OK);
+    files(&f, 1, 1);
+    expect_first(&f, 1, 1);
+    fixture_end(&f);
+}
+
 /* ---- binlog.index ---- */
 
 static void expect_index(struct fixture *f, const char *first)
@@ -322,17 +355,12 @@ int main(int argc, char **argv)
 {
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reset_archives),
-        cmocka_unit_test(test_reset_purges),
-        cmocka_unit_test(test_empty_datadir),
-        cmocka_unit_test(test_other_name),
-        cmocka_unit_test(test_archive_away),
-        cmocka_unit_test(test_reset_unserved),
-        cmocka_unit_test(test_reset_forgets_purge),
-        cmocka_unit_test(test_purge_index),
-        cmocka_unit_test(test_empty_file),
-        cmocka_unit_test(test_only_an_empty_file),
-        cmocka_unit_test(test_make_dir),
+        cmocka_unit_test(test_reset_archives),      cmocka_unit_test(test_reset_purges),
+        cmocka_unit_test(test_empty_datadir),       cmocka_unit_test(test_other_name),
+        cmocka_unit_test(test_archive_away),        cmocka_unit_test(test_reset_unserved),
+        cmocka_unit_test(test_reset_forgets_purge), cmocka_unit_test(test_reset_cannot_delete),
+        cmocka_unit_test(test_purge_index),         cmocka_unit_test(test_empty_file),
+        cmocka_unit_test(test_only_an_empty_file),  cmocka_unit_test(test_make_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,15 +312,19 @@ static void test_numbers_go_back(void **state)
 
 static bool look(struct sl_going_back *b, const void *server, const char *text)
 {
+    static uint64_t version;
     struct sl_gtid_set position;
     assert_int_equal(sl_gtid_set_parse(sl_slice_text(text), &position), SL_OK);
-    return sl_going_back_look(b, server, "one", &position);
+    version++;
+    bool is_back = sl_going_back_look(b, server, "one", &position, version);
+    assert_false(sl_going_back_look(b, server, "one", &position, version)); /* seen already */
+    return is_back;
 }
 
 static void test_server_goes_back(void **state)
 {
     struct sl_going_back b = {0};
-    int one, two;
+    int one = 1, two = 2;
     assert_false(look(&b, &one, "7-1-5"));
     assert_false(look(&b, &one, "7-1-9,8-1-4"));
     assert_false(look(&b, &one, "7-1-9,8-2-3")); /* another server's number may be lower */
@@ -331,6 +335,11 @@ static void test_server_goes_back(void **state)
     assert_true(look(&b, &one, "7-1-2"));
     assert_non_null(strstr(b.text, "domain 7 went back: server 'one' had 7-1-9, and has 7-1-2"));
     assert_false(look(&b, &one, "7-1-2"));
+    /* set back while replication stood, by somebody who then started it */
+    sl_going_back_forget(&b);
+    assert_string_equal(b.text, "");
+    assert_false(look(&b, &one, "7-1-1"));
+    assert_false(look(&b, &one, "7-1-1"));
     assert_false(look(&b, &two, "7-1-1")); /* another server is just behind */
     assert_false(look(&b, &two, "7-1-1"));
     assert_false(look(&b, &two, "7-1-1"));

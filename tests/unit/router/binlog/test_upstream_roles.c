@@ -211,9 +211,16 @@ static void test_log_is_reset(void **state)
     WAIT_FOR(published(p->w) == GROUPS);
     WAIT_FOR(was_told_to_go_back(p));
     assert_non_null(strstr(status(p->w).last_error, "server 'one' had 7-1-6, and has 7-1-2 now"));
-    WAIT_FOR(atomic_load(&p->w->primary->connections) >= 2);
+    /* It stays, whatever the server says when it is asked again, and when it serves again. */
+    p->w->primary->err_code = SL_ER_RELAY_FATAL;
+    p->w->primary->err_text = "not in the master's binlog";
+    atomic_store(&p->w->primary->err_at, 13); /* the dump */
+    WAIT_FOR(strstr(status(p->w).last_error, "not in the master's binlog") != NULL);
+    assert_int_equal(status(p->w).last_errno, SL_ER_RELAY_ORDER);
+    assert_non_null(strstr(status(p->w).last_error, "server 'one' had 7-1-6"));
+    atomic_store(&p->w->primary->err_at, 0);
     WAIT_FOR(reads_from(p, "one"));
-    assert_int_equal(status(p->w).last_errno, SL_ER_RELAY_ORDER); /* it stays */
+    assert_int_equal(status(p->w).last_errno, SL_ER_RELAY_ORDER);
 }
 
 static void test_id_of_the_topology(void **state)

@@ -54,6 +54,13 @@ void sl_store_abandon(struct sl_store *s)
     s->is_in_group = false;
 }
 
+/* What is complete is committed in the same turn: nothing but the open group can be given up. */
+bool sl_store_abandon_all(struct sl_store *s)
+{
+    s->is_in_group = false;
+    return false;
+}
+
 int sl_store_commit(struct sl_store *s, uint64_t *ret_synced_us, struct sl_err *err)
 {
     *ret_synced_us = 0;

@@ -167,10 +167,11 @@ class Fuzz:
         try:
             self.pair.play(seed, steps)
         except Difference as d:
-            if shrink:
-                d = self.pair.shrink(seed, d)
-            tell(seed, d)
-            self.found.append((seed, d))
+            try:
+                d = self.pair.shrink(seed, d) if shrink else d
+            finally:                             # told even if the servers cannot be used any more
+                tell(seed, d)
+                self.found.append((seed, d))
 
     def go(self, seed, seconds, most=10, streams=None):
         end = time.monotonic() + seconds

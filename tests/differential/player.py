@@ -127,8 +127,8 @@ class Side:
         seq, payload = packet
         if 'JOIN' in repr(step[1:]) and payload.startswith(b'\x03def' + lenstr(self.database.encode())):
             payload = self.without_keys(payload)
-        if step[0] != 'prepare':
-            payload = self.without_opinions(index, payload)
+        if step[0] != 'prepare':                 # what a FETCH begins with is a row
+            payload = self.without_opinions(index + (step[0] == 'fetch'), payload)
         if 'SHOW TRIGGERS' in repr(step[1:]):
             payload = CREATED.sub(b'TIME', payload)
         payload = payload.replace(self.database.encode(), DATABASE.encode())

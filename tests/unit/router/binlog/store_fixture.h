@@ -94,6 +94,16 @@ static inline void fixture_init(struct fixture *f)
     sl_log_set_level_mask(0);
 }
 
+/* All but the newest two files go to the archive at once. */
+static inline void fixture_init_archive(struct fixture *f)
+{
+    fixture_init(f);
+    f->config.archivedir = f->archivedir;
+    f->config.tuning.archives = true;
+    f->config.tuning.expire_ms = 1;
+    f->config.tuning.minimum_files = 2;
+}
+
 static inline int fixture_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     return remove(path);

@@ -398,19 +398,10 @@ static void test_too_much_in_zst(void **state)
 
 /* ---- archive ---- */
 
-static void archive_init(struct fixture *f)
-{
-    fixture_init(f);
-    f->config.archivedir = f->archivedir;
-    f->config.tuning.archives = true;
-    f->config.tuning.expire_ms = 1;
-    f->config.tuning.minimum_files = 2;
-}
-
 static void test_archive(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     fixture_open(&f);
     files(&f, 5);
     FIXTURE_WAIT(count_of(&f, false, true) == 3);
@@ -430,7 +421,7 @@ static void test_archive_gone_and_back(void **state)
 {
     struct fixture f;
     char away[128];
-    archive_init(&f);
+    fixture_init_archive(&f);
     snprintf(away, sizeof(away), "%s/away", f.root);
     assert_int_equal(rename(f.archivedir, away), 0);
     fixture_open(&f);
@@ -458,7 +449,7 @@ static void test_archive_gone_and_back(void **state)
 static void test_archive_has_it(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     f.config.tuning.expire_ms = 0;
     fixture_open(&f);
     files(&f, 4);
@@ -482,7 +473,7 @@ static void test_archive_has_it(void **state)
 static void test_archive_of_compressed(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     f.config.tuning.expire_ms = 0;
     f.config.tuning.compresses = true;
     fixture_open(&f);

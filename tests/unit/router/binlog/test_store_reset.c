@@ -49,15 +49,6 @@ static void expect_groups(struct fixture *f, const char *position, uint64_t coun
     fixture_stream_free(&st);
 }
 
-static void archive_init(struct fixture *f)
-{
-    fixture_init(f);
-    f->config.archivedir = f->archivedir;
-    f->config.tuning.archives = true;
-    f->config.tuning.expire_ms = 1;
-    f->config.tuning.minimum_files = 2;
-}
-
 /* Files 1 to 3 of the old log in the archive, 4 and 5 gone. */
 static void reset_behind_archive(struct fixture *f)
 {
@@ -72,7 +63,7 @@ static void reset_behind_archive(struct fixture *f)
 static void test_reset_archives(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     reset_behind_archive(&f);
     files(&f, 1, 4);
     FIXTURE_WAIT(archived(&f) == 5);
@@ -93,7 +84,7 @@ static void test_reset_archives(void **state)
 static void test_reset_purges(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     reset_behind_archive(&f);
     struct sl_store_tuning tuning = f.config.tuning;
     tuning.archives = false;
@@ -119,7 +110,7 @@ static void test_reset_purges(void **state)
 static void test_empty_datadir(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     reset_behind_archive(&f);
     fixture_close(&f);
     fixture_open(&f);
@@ -132,7 +123,7 @@ static void test_empty_datadir(void **state)
 static void test_other_name(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     reset_behind_archive(&f);
     assert_int_equal(sl_store_begin_file(f.store, "other", f.fde, FIXTURE_FDE, false, NULL), SL_OK);
     fixture_groups(&f, 1, 10, 500);
@@ -150,7 +141,7 @@ static void test_archive_away(void **state)
     struct fixture f;
     char away[128];
     struct sl_err err = SL_ERR_INIT;
-    archive_init(&f);
+    fixture_init_archive(&f);
     f.config.tuning.expire_ms = 0;
     snprintf(away, sizeof(away), "%s/away", f.root);
     fixture_open(&f);
@@ -195,7 +186,7 @@ static void test_reset_unserved(void **state)
 static void test_reset_forgets_purge(void **state)
 {
     struct fixture f;
-    archive_init(&f);
+    fixture_init_archive(&f);
     f.config.tuning.expire_ms = 0;
     fixture_open(&f);
     files(&f, 1, 4);

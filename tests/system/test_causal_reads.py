@@ -286,6 +286,12 @@ def test_diagnostics_of_the_read_are_its_own(cluster, make_sealane):
 
 
 # ---------------------------------------------------------------------- replicas
+def caught_up(lab):
+    at = lab.nodes[0].value('SELECT @@gtid_binlog_pos')
+    for n in lab.nodes[1:]:
+        wait_until(lambda n=n: n.value('SELECT @@gtid_slave_pos') == at, 20, 'replicas follow')
+
+
 @pytest.fixture
 def replicated(repl3):
     """Primary 41, replicas 42 and 43 that have everything, and the table."""
@@ -293,9 +299,7 @@ def replicated(repl3):
     primary.sql('CREATE DATABASE IF NOT EXISTS test; DROP TABLE IF EXISTS test.t;'
                 'CREATE TABLE test.t (id INT PRIMARY KEY AUTO_INCREMENT, a INT);'
                 'INSERT INTO test.t (id, a) VALUES (1, 10)')
-    at = primary.value('SELECT @@gtid_binlog_pos')
-    for n in replicas:
-        wait_until(lambda n=n: n.value('SELECT @@gtid_slave_pos') == at, 20, 'replicas follow')
+    caught_up(repl3)
     yield repl3
     for n in replicas:
         if n.frozen:
@@ -358,6 +362,7 @@ def test_what_the_global_modes_wait_for_can_be_forgotten(replicated, make_sealan
     s = start(make_sealane, replicated, 'global')
     with s.wire(database='test') as c:
         c.query('UPDATE t SET a = 30 WHERE id = 1')
+        caught_up(replicated)
         sql_threads(replicated, 'STOP')
         c.query('UPDATE t SET a = 31 WHERE id = 1')
         assert c.rows_of(WHERE) == [['31', '1']]

@@ -14,6 +14,7 @@ DESCRIPTION = """Real MariaDB and Galera servers on loopback addresses.
 
 TOPOLOGY  single     91
           repl3      41 primary, 42 43 semi-sync GTID replicas
+          repl11     401 primary, 402 to 411 semi-sync GTID replicas
           galera2    21 22
           galera3    71 72 73 (GTID domain 70)
           galera2x3  71 72 73 and 81 82 83 (GTID domains 70 and 80)

@@ -14,7 +14,7 @@ SQL_PORT = 33070
 GROUP_PORT = 4567
 IST_PORT = 4568
 
-NAMES = ('single', 'repl3', 'galera2', 'galera3', 'galera2x3')
+NAMES = ('single', 'repl3', 'repl11', 'galera2', 'galera3', 'galera2x3')
 
 
 @dataclass
@@ -58,6 +58,8 @@ def build(name, net):
         return [_spec(net, 91, 9, 1, server_id=1)]
     if name == 'repl3':
         return [_spec(net, 40 + i, 4, i, server_id=i, semisync=True) for i in (1, 2, 3)]
+    if name == 'repl11':
+        return [_spec(net, 400 + i, 5, i, server_id=i, semisync=True) for i in range(1, 12)]
     if name == 'galera2':
         return [_spec(net, 20 + i, 2, i, cluster='mariadb-galera-cluster', binlog=False,
                       server_id=1) for i in (1, 2)]
@@ -70,4 +72,5 @@ def build(name, net):
 
 def addresses(net):
     """Every address that any topology of this NET may use."""
-    return ['127.%d.%d.%d' % (net, c, i) for c in (2, 4, 7, 8, 9) for i in (1, 2, 3)]
+    return ['127.%d.%d.%d' % (net, c, i) for c in (2, 4, 5, 7, 8, 9)
+            for i in range(1, 12 if c == 5 else 4)]

@@ -9,7 +9,7 @@
  *                                        accounts reloaded, or the client's name resolved
  *
  * The verdict comes from core/accounts (who may) and core/login_auth (password); this file moves
- * the packets. A login that fails is tried once more after the accounts were reloaded, so that a
+ * the packets, session_wait.c waits. A login that fails is tried once more after the accounts were reloaded, so that a
  * freshly made account works.
  */
 #include <stdio.h>
@@ -20,32 +20,13 @@
 #include "base/mem.h"
 #include "core/auth_block.h"
 #include "core/core.h"
-#include "core/login_auth.h"
-#include "core/name_lookup.h"
 #include "core/session.h"
+#include "core/session_login.h"
 #include "core/session_metadata.h"
 #include "core/user_mapping.h"
 #include "proto/handshake.h"
 
 #define LOGIN_PACKET_MAX (SL_ATTRIBUTES_MAX + 16384)
-
-struct sl_login_state {
-    struct sl_login login;
-    struct sl_accounts *accounts; /* referenced while the exchange runs */
-    struct sl_buf packet;         /* payload of the response: the slices below point into it */
-    struct sl_slice user, database, auth, plugin;
-    bool has_plugin_auth;
-    bool is_change_user;
-    bool is_waiting; /* for a reload or a name; input rests */
-    bool has_reloaded;
-    bool has_switched;
-    bool has_name;
-    char host_name[SL_NAME_MAX];
-    char host_text[256]; /* name or address, for messages */
-    uint8_t seq;         /* of our next packet */
-};
-
-static void begin(struct sl_session *s);
 
 void sl_session_login_clear(struct sl_session *s)
 {
@@ -284,112 +265,6 @@ static void accept_login(struct sl_session *s)
     }
 }
 
-/* ---- waiting for the accounts or a name ---- */
-
-struct wake {
-    struct sl_message message;
-    struct sl_worker *worker;
-    uint64_t session_id;
-    struct sl_name_lookup lookup;
-    bool has_name;
-};
-
-static struct sl_session *find_waiting(struct sl_worker *w, uint64_t id)
-{
-    SL_LIST_FOR_EACH (node, &w->sessions) {
-        struct sl_session *s = SL_CONTAINER_OF(node, struct sl_session, node);
-        if (s->id == id && s->login && s->login->is_waiting) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
-static void wake_up(struct sl_message *m, struct sl_loop *loop)
-{
-    struct wake *w = SL_CONTAINER_OF(m, struct wake, message);
-    struct sl_session *s = find_waiting(w->worker, w->session_id);
-    if (s) {
-        sl_log_session_set(s->id);
-        s->login->is_waiting = false;
-        sl_conn_resume(&s->client);
-        if (w->has_name) {
-            memcpy(s->login->host_name, w->lookup.name, sizeof w->lookup.name);
-        }
-        begin(s);
-        sl_log_session_set(0);
-    }
-    sl_free(w);
-}
-
-static void post_wake(void *arg)
-{
-    struct wake *w = arg;
-    sl_loop_post(w->worker->loop, &w->message);
-}
-
-static struct wake *new_wake(struct sl_session *s)
-{
-    struct wake *w = sl_calloc(1, sizeof *w);
-    if (w) {
-        w->message.run = wake_up;
-        w->worker = s->worker;
-        w->session_id = s->id;
-        w->lookup.peer = s->peer;
-    }
-    return w;
-}
-
-/* True: the login goes on when the accounts have been read again. */
-static bool wait_for_reload(struct sl_session *s)
-{
-    struct sl_login_state *l = s->login;
-    if (l->has_reloaded) {
-        return false;
-    }
-    l->has_reloaded = true;
-    struct wake *w = new_wake(s);
-    if (!w || !sl_account_manager_reload(s->service->accounts, false, post_wake, w)) {
-        sl_free(w);
-        return false;
-    }
-    l->is_waiting = true;
-    sl_conn_pause(&s->client); /* nobody is known yet: nothing more of it is kept */
-    return true;
-}
-
-static void on_name(struct sl_name_lookup *lookup)
-{
-    struct wake *w = SL_CONTAINER_OF(lookup, struct wake, lookup);
-    w->has_name = true;
-    post_wake(w);
-}
-
-static void on_no_name(struct sl_name_lookup *lookup)
-{
-    sl_free(SL_CONTAINER_OF(lookup, struct wake, lookup));
-}
-
-/* True: the login goes on when the client's name is known. */
-static bool wait_for_name(struct sl_session *s)
-{
-    struct sl_login_state *l = s->login;
-    l->has_name = true;
-    struct wake *w = new_wake(s);
-    if (!w) {
-        return false;
-    }
-    w->lookup.on_name = on_name;
-    w->lookup.on_cancel = on_no_name;
-    if (!sl_name_lookup_start(&w->lookup)) {
-        sl_free(w);
-        return false;
-    }
-    l->is_waiting = true;
-    sl_conn_pause(&s->client); /* nobody is known yet: nothing more of it is kept */
-    return true;
-}
-
 /* ---- the exchange ---- */
 
 static void follow(struct sl_session *s, enum sl_login_step step)
@@ -411,7 +286,8 @@ static void follow(struct sl_session *s, enum sl_login_step step)
         accept_login(s);
         break;
     case SL_LOGIN_DENIED:
-        if (l->login.code == SL_ER_ACCESS_DENIED && !l->has_switched && wait_for_reload(s)) {
+        if (l->login.code == SL_ER_ACCESS_DENIED && !l->has_switched &&
+            sl_session_wait_for_reload(s)) {
             return; /* the hash we know may be an old one */
         }
         deny(s, l->seq, l->login.code, l->login.sqlstate, l->login.message);
@@ -437,8 +313,7 @@ static enum sl_account_verdict look_up(struct sl_session *s, const struct sl_acc
     return l->accounts ? sl_accounts_find(l->accounts, &q, ret) : SL_ACCOUNT_UNKNOWN;
 }
 
-/* Starts the exchange, or starts it again with new accounts. */
-static void begin(struct sl_session *s)
+void sl_session_login_begin(struct sl_session *s)
 {
     struct sl_login_state *l = s->login;
     sl_accounts_unref(l->accounts);
@@ -446,14 +321,14 @@ static void begin(struct sl_session *s)
     const struct sl_account *account;
     enum sl_account_verdict verdict = look_up(s, &account);
     if (verdict == SL_ACCOUNT_NEEDS_NAME) {
-        if (wait_for_name(s)) {
+        if (sl_session_wait_for_name(s)) {
             return;
         }
         verdict = look_up(s, &account); /* it has no name */
     }
     bool may_be_stale = verdict == SL_ACCOUNT_UNKNOWN || verdict == SL_ACCOUNT_NO_DATABASE ||
                         verdict == SL_ACCOUNT_DB_DENIED;
-    if (may_be_stale && wait_for_reload(s)) {
+    if (may_be_stale && sl_session_wait_for_reload(s)) {
         return;
     }
     struct sl_login_config config = {
@@ -539,7 +414,7 @@ static void response(struct sl_session *s, const uint8_t *payload, size_t len, u
     if (sl_session_is_inner(s)) {
         accept_login(s); /* the outer session has proved who it is */
     } else {
-        begin(s);
+        sl_session_login_begin(s);
     }
 }
 
@@ -574,7 +449,7 @@ void sl_session_change_user_start(struct sl_session *s, struct sl_request *rq)
     s->step_since_ms = sl_loop_now_ms(s->worker->loop);
     /* A plugin that nobody has makes the exchange ask anew. */
     l->plugin = sl_slice_text("-");
-    begin(s);
+    sl_session_login_begin(s);
 }
 
 /* ---- packets ---- */

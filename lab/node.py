@@ -106,7 +106,7 @@ class Node:
         pid = self.pid
         return bool(pid) and process_state(pid, self.path('my.cnf')) in ('T', 't')
 
-    def connect(self, user=None, password='', database=None, timeout=10):
+    def connect(self, user=None, password='', database=None, timeout=30):
         """A PyMySQL connection: root over the unix socket, or the given user over TCP."""
         if user:
             return sql.connect(host=self.ip, port=self.port, user=user, password=password,
@@ -257,7 +257,7 @@ class Node:
 
     def _settle(self, frozen):
         """A stop or continue signal takes effect a moment after kill() returned."""
-        end = time.monotonic() + 2
+        end = time.monotonic() + 30
         while self.pid and self.frozen != frozen and time.monotonic() < end:
             time.sleep(0.005)
 

@@ -16,7 +16,7 @@ Error = pymysql.MySQLError
 def connect(socket=None, host=None, port=0, user='root', password='', database=None, timeout=10):
     where = dict(unix_socket=socket) if socket else dict(host=host, port=port)
     return pymysql.connect(user=user, password=password, database=database, autocommit=True,
-                           connect_timeout=min(timeout, 5), read_timeout=timeout,
+                           connect_timeout=timeout, read_timeout=timeout,
                            write_timeout=timeout, charset='utf8mb4',
                            conv=dict(pymysql.converters.encoders),
                            client_flag=CLIENT.MULTI_STATEMENTS, **where)

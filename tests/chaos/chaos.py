@@ -18,7 +18,7 @@ from checker import check
 from journal import Journal
 from lab import Lab
 from nemesis import REPLICA_SETTINGS, GaleraNemesis, ReplicaNemesis
-from sealane import SEALANED, Sealane
+from sealane import SEALANED, SHORT_TIMEOUTS, Sealane
 from workers import SCHEMA, Crew
 
 # of the lab, its settings, who torments it
@@ -52,7 +52,7 @@ class Run:
 
     def prepare(self):
         self.lab.nodes[0].sql(SCHEMA)
-        self.sealane.write(service=self.service())
+        self.sealane.write(service=self.service(), monitor=SHORT_TIMEOUTS)
         self.sealane.start()
         self.journal = Journal()
         self.nemesis = TOPOLOGIES[self.topology][2](self.seed, self.journal, self.lab,

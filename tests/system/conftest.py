@@ -85,7 +85,7 @@ def repair(lab):
     for n in lab.nodes:
         if not n.pid:
             n.start()
-    wait_until(lambda: is_whole(lab), 90, 'all nodes in one cluster')
+    wait_until(lambda: is_whole(lab), 180, 'all nodes in one cluster')
     for n in lab.nodes:
         n.sql('SET GLOBAL read_only=OFF; SET GLOBAL wsrep_desync=OFF;'
               'SET GLOBAL general_log=OFF; SET GLOBAL wsrep_reject_queries=NONE')
@@ -100,9 +100,11 @@ def cluster(galera3):
                              'CREATE TABLE test.t (id INT PRIMARY KEY AUTO_INCREMENT, a INT, '
                              'b LONGBLOB); INSERT INTO test.t (id, a) VALUES (1,10),(2,20),(3,30)')
         return True
-    wait_until(fill, 90, 'a healthy cluster with its data')
+    wait_until(fill, 180, 'a healthy cluster with its data')
+    # without the wait the rows may be those of the test before
     for n in galera3.nodes[1:]:
-        wait_until(lambda n=n: n.value('SELECT COUNT(*) FROM test.t') == '3', 10, 'data on all')
+        wait_until(lambda n=n: n.value('SET SESSION wsrep_sync_wait=1; '
+                                       'SELECT COUNT(*) FROM test.t') == '3', 60, 'data on all')
     return galera3
 
 
@@ -116,7 +118,7 @@ def client_connections(node):
 def no_leaks(lab):
     for n in lab.nodes:
         if n.pid and not n.frozen and n.ready(synced=False):
-            wait_until(lambda n=n: not client_connections(n), 15,
+            wait_until(lambda n=n: not client_connections(n), 60,
                        'no connection left on %s' % n.name)
 
 
@@ -214,7 +216,7 @@ def sealane(cluster, make_sealane):
 @pytest.fixture(scope='session')
 def run():
     """Run a program, return its output, fail with it."""
-    def call(argv, timeout=120, **kw):
+    def call(argv, timeout=300, **kw):
         p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            timeout=timeout, errors='replace', **kw)
         assert p.returncode == 0, '%s\n%s' % (' '.join(argv), p.stdout[-4000:])

@@ -30,11 +30,20 @@ class Dead(AssertionError):
     """The daemon ended: no use to wait any longer."""
 
 
+# A deadline costs nothing where things work, and machines stall for seconds.
+LEAST_DEADLINE_S = 30
+
+
 def wait_until(test, deadline_s, what):
-    """Call test() until it returns something true; that value.  Fails with `what` in words."""
+    """Call test() until it returns something true; that value.  Fails with `what` in words.
+
+    The last call begins after the deadline: a pause of this process ends no wait.
+    """
+    deadline_s = max(deadline_s, LEAST_DEADLINE_S)
     end = time.monotonic() + deadline_s
     last = None
     while True:
+        is_last = time.monotonic() > end
         try:
             value = test()
             if value:
@@ -44,7 +53,7 @@ def wait_until(test, deadline_s, what):
             raise
         except Exception as e:                   # a server that is away is a reason to wait
             last = e
-        if time.monotonic() > end:
+        if is_last:
             raise AssertionError('not within %.1f s: %s (last: %r)' % (deadline_s, what, last))
         time.sleep(0.02)
 
@@ -64,12 +73,21 @@ def npm_install(where, *packages):
         if not shutil.which(program):
             pytest.skip(program + ' is not installed')
     if not npm_failures:
-        p = subprocess.run([*NPM, *packages], cwd=where, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=180)
-        if p.returncode:
-            npm_failures.append('npm install does not work here: ' + p.stdout[-200:])
+        try:
+            p = subprocess.run([*NPM, *packages], cwd=where, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, timeout=180)
+            if p.returncode:
+                npm_failures.append('npm install does not work here: ' + p.stdout[-200:])
+        except subprocess.TimeoutExpired:
+            npm_failures.append('npm install does not end here')
     if npm_failures:
         pytest.skip(npm_failures[0])
+
+
+def wait_applied(nodes):
+    """Members of a cluster have all that was committed before, on whichever of them."""
+    for n in nodes:
+        n.sql('SET SESSION wsrep_sync_wait=15; SELECT COUNT(*) FROM mysql.global_priv')
 
 
 def checksums(node, *tables):
@@ -77,6 +95,12 @@ def checksums(node, *tables):
     rows = node.sql('SET SESSION wsrep_trx_fragment_size=0; CHECKSUM TABLE ' + ', '.join(tables))
     assert all(sum_ is not None for _, sum_ in rows), rows
     return [sum_ for _, sum_ in rows]
+
+
+# Of a monitor: for tests in which a server says nothing, and the time until that is noticed is lost.
+# All others have time for a server that is held up.
+SHORT_TIMEOUTS = dict.fromkeys(('backend_connect_timeout', 'backend_read_timeout',
+                                'backend_write_timeout'), '1s')
 
 
 def section(name, **values):
@@ -119,8 +143,8 @@ class Sealane:
                 {'type': 'monitor', 'module': 'galeramon', 'servers': joined, 'user': 'maxuser',
                  'password': 'SecretP@ssw0rd', 'monitor_interval': '300ms',
                  'use_priority': 'true', 'available_when_donor': 'true',
-                 'backend_connect_timeout': '1s', 'backend_read_timeout': '1s',
-                 'backend_write_timeout': '1s'}, **(monitor or {})))
+                 'backend_connect_timeout': '5s', 'backend_read_timeout': '5s',
+                 'backend_write_timeout': '5s'}, **(monitor or {})))
         values = {'type': 'service', 'router': router, 'servers': joined, 'user': 'maxuser',
                   'password': 'SecretP@ssw0rd'}
         if router == 'readwritesplit':
@@ -146,7 +170,7 @@ class Sealane:
             self.process = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, start_new_session=True)
         if wait:
-            wait_until(self.answering, 15, 'sealaned answers on its REST port\n' + self.tail())
+            wait_until(self.answering, 60, 'sealaned answers on its REST port\n' + self.tail())
         return self
 
     def answering(self):
@@ -154,7 +178,7 @@ class Sealane:
             raise Dead('sealaned ended with %s:\n%s' % (self.process.returncode, self.tail()))
         return self.get('/servers') is not None
 
-    def stop(self, deadline_s=10):
+    def stop(self, deadline_s=60):
         """SIGTERM; asserts a clean end without sanitizer reports."""
         if not self.process:
             return
@@ -183,7 +207,7 @@ class Sealane:
         """Exit code and output of --config-check."""
         p = subprocess.run(self.argv('--config-check'), stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           timeout=20)
+                           timeout=60)
         return p.returncode, p.stdout + self.log_text()
 
     def log_text(self):
@@ -218,7 +242,7 @@ class Sealane:
                                      headers=dict({'Authorization': 'Basic ' + token},
                                                   **(headers or {})))
         try:
-            with urllib.request.urlopen(req, timeout=10) as answer:
+            with urllib.request.urlopen(req, timeout=60) as answer:
                 code, text = answer.status, answer.read()
         except urllib.error.HTTPError as e:
             code, text = e.code, e.read()
@@ -239,7 +263,7 @@ class Sealane:
         found = [k for k, v in self.states().items() if 'Master' in v.split(', ')]
         return found[0] if len(found) == 1 else None
 
-    def wait_states(self, wanted, deadline_s=15):
+    def wait_states(self, wanted, deadline_s=60):
         """wanted: server -> state string (exact) or a set of words that must be there."""
         def fits():
             now = self.states()
@@ -250,7 +274,7 @@ class Sealane:
         except AssertionError as e:
             raise AssertionError('%s\nnow: %s\n%s' % (e, self.states(), self.tail())) from None
 
-    def wait_healthy(self, deadline_s=20):
+    def wait_healthy(self, deadline_s=60):
         names = list(self.servers())
         want = {names[0]: 'Master, Synced, Running'}
         want.update({n: 'Slave, Synced, Running' for n in names[1:]})
@@ -259,7 +283,7 @@ class Sealane:
     def ctl(self, *args, check=True):
         p = subprocess.run([SEALANECTL, '-h', '127.0.0.1:%d' % self.admin_port] + list(args),
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True, timeout=30)
+                           stderr=subprocess.PIPE, text=True, timeout=60)
         if check:
             assert p.returncode == 0, 'sealanectl %s: %s' % (args, p.stderr)
             return p.stdout

@@ -9,7 +9,7 @@ import pymysql
 import pytest
 
 from conftest import make_lab, repair
-from sealane import section, wait_until
+from sealane import SHORT_TIMEOUTS, section, wait_until
 
 # Two nodes have no majority when one dies; the one that is left goes on, as people with two nodes want it.
 PROVIDER = 'pc.ignore_sb=true'
@@ -160,7 +160,7 @@ def test_frozen_node_is_left(proxy, pair, kind):
 
 
 def test_monitor_finds_the_healthy(cluster, make_sealane):
-    s = make_sealane(cluster, router='tcp', service={'tcplog': 'true'})
+    s = make_sealane(cluster, router='tcp', service={'tcplog': 'true'}, monitor=SHORT_TIMEOUTS)
     s.wait_healthy()
     conns = [connect(s) for _ in range(6)]
     groups = by_node(conns)

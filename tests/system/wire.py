@@ -96,7 +96,7 @@ def read_lenstr(data, at):
 
 class Wire:
     def __init__(self, host, port, user='app', password='app', database=None, caps=DEFAULT_CAPS,
-                 timeout=30, attrs=None, tls=False, login=True):
+                 timeout=60, attrs=None, tls=False, login=True):
         self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = bytearray()

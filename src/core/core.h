@@ -78,4 +78,9 @@ struct sl_monitor *sl_core_monitor(const struct sl_core *core, const char *name)
 /* The monitor that watches the server, or NULL. */
 struct sl_monitor *sl_core_monitor_of(const struct sl_core *core, const struct sl_server *server);
 
+/* listener.c: builds one and opens it on every worker; the core lists it, also after an error, and
+ * frees it once the workers have ended. Control thread. */
+int sl_listener_open(struct sl_core *core, struct sl_conf_listener *conf, struct sl_err *err);
+void sl_listener_free(struct sl_listener *l);
+
 #endif

@@ -100,7 +100,7 @@ struct sl_listener {
     /* connection_init_sql_file, NULL-terminated; NULL without */
     char **init_sql;
     struct sl_proxy_networks *proxy_networks; /* NULL: no PROXY headers accepted */
-    struct gate *gates; /* core.c: what the accept callback of each worker gets */
+    struct gate *gates; /* listener.c: what the accept callback of each worker gets */
     bool match_host;
     bool skip_authentication;
     unsigned lower_case_table_names;

@@ -35,7 +35,7 @@ def test_routes_and_rules(inspected):
     names = list(inspected.servers())
     with inspected.wire(database='test') as c:
         wait_until(lambda: [k['state'] for k in attributes(inspected, c)['connections']]
-                   == ['ready'] * 3, 10, 'all servers are connected')
+                   == ['ready'] * 3, 30, 'all servers are connected')
         c.query('SET @x=1')
         c.query('SELECT a FROM t WHERE id=1')
         c.query('INSERT INTO t (a) VALUES (7)')
@@ -61,7 +61,7 @@ def test_routes_and_rules(inspected):
         assert found['SELECT nothing FROM nowhere']['error'] in (1054, 1146)
         wait_until(lambda: all(r['state'] == 'ok' for q in queries(inspected, c)
                                for r in q['responses'] if q['statement'] == 'SET @x=1'),
-                   5, 'every server has answered the SET')
+                   30, 'every server has answered the SET')
         a = attributes(inspected, c)
         assert {r['server'] for q in a['queries'] if q['statement'] == 'SET @x=1'
                 for r in q['responses']} == set(names)
@@ -91,44 +91,52 @@ def test_a_running_statement(inspected, cluster):
                 cursor.execute("SELECT GET_LOCK('inspector', 60)")
                 worker.start()
                 try:
-                    wait_until(lambda: queries(inspected, c)[0]['statement'].endswith("60)"), 5,
-                               'the statement is there')
+                    wait_until(lambda: [r['state'] for q in queries(inspected, c)
+                                        if q['statement'].endswith('60)')
+                                        for r in q['responses']] == ['pending'], 30, 'it is sent')
                     now = queries(inspected, c)[0]
-                    assert 'completed' not in now and now['responses'][0]['state'] == 'pending'
+                    assert now['statement'].endswith('60)') and 'completed' not in now
                     assert 'GET_LOCK' in inspected.ctl('list', 'queries')
                 finally:
                     cursor.execute("SELECT RELEASE_LOCK('inspector')")
         worker.join(30)
-        wait_until(lambda: 'completed' in queries(inspected, c)[0], 10, 'it is complete')
+        wait_until(lambda: 'completed' in queries(inspected, c)[0], 30, 'it is complete')
 
 
 def test_a_server_that_dies_is_seen(inspected, cluster):
     """A read that was retried tells both servers."""
     names = list(inspected.servers())
-    with inspected.wire(database='test') as c:
+    with inspected.wire(database='test', timeout=60) as c:
         c.query('SELECT 1')
         victim = queries(inspected, c)[0]['responses'][0]['server']
-        others = [n for n in names[1:] if n != victim]
-        seen = []
+        node = cluster.nodes[names.index(victim)]
+        others = [n for n in names if n != victim]
+        failed = []
+
+        def retried():
+            return [q['responses'] for q in queries(inspected, c)
+                    if len(q['responses']) > 1 and q['responses'][0]['server'] == victim]
 
         def reads():
+            """Until the victim has got one, which it would not answer for a long time."""
             try:
-                c.query('SELECT 1')
-            except WireError as e:
-                seen.append(e)
-            return any(len(q['responses']) > 1 and q['responses'][0]['server'] == victim
-                       for q in queries(inspected, c))
-        cluster.nodes[names.index(victim)].freeze()
+                while not retried():
+                    c.query("SELECT SLEEP(IF(@@wsrep_node_name='galera-%s', 600, 0))" % node.name)
+            except Exception as e:               # any error at all fails the test
+                failed.append(e)
+        waiting = threading.Thread(target=reads, daemon=True)
+        waiting.start()
         try:
-            waiting = threading.Thread(target=lambda: wait_until(reads, 30, 'a read was retried'))
-            waiting.start()
-            waiting.join(40)
+            wait_until(lambda: node.sql("SELECT 1 FROM information_schema.processlist WHERE "
+                                        "user='app' AND info LIKE 'SELECT SLEEP%'"),
+                       30, 'the victim reads')
+            node.freeze()
+            waiting.join(60)
         finally:
-            cluster.nodes[names.index(victim)].thaw()
-        assert not waiting.is_alive() and not seen
-        retried = [q for q in queries(inspected, c) if len(q['responses']) > 1]
-        assert retried and retried[0]['responses'][0]['state'] == 'lost'
-        assert retried[0]['responses'][1]['server'] in others + names[:1]
+            node.thaw()
+        assert not waiting.is_alive() and not failed, failed
+        assert retried()[0][0]['state'] == 'lost'
+        assert retried()[0][1]['server'] in others
 
 
 def test_passwords_are_nowhere(inspected):
@@ -147,7 +155,7 @@ def test_passwords_are_nowhere(inspected):
             json.dumps(inspected.get('/maxscale/digests')) + \
             inspected.ctl('show', 'session', str(sid))
         assert 'PASSWORD' in everything and 't0psecret' not in everything
-    wait_until(lambda: 'Stmt ' in inspected.log_text(), 5, 'the dump of the statements')
+    wait_until(lambda: inspected.log_text().count('Stmt ') == 5, 30, 'the dump of the statements')
     assert 't0psecret' not in inspected.log_text()
 
 

@@ -41,7 +41,7 @@ def test_guard_cleans_up_after_a_killed_caller(work):
     pid = int(p.stdout.readline())
     p.kill()
     p.wait()
-    wait_until(lambda: not os.path.exists(where), 20, 'the guard removed the lab')
+    wait_until(lambda: not os.path.exists(where), 60, 'the guard removed the lab')
     assert process_state(pid, where) is None
 
 
@@ -62,7 +62,7 @@ def test_freeze_kill_and_start(cluster):
     node.kill()
     assert node.pid is None
     node.start()
-    assert node.wsrep()['wsrep_local_state_comment'] == 'Synced'
+    wait_until(node.ready, 60, 'Synced')
     assert node.value('SELECT COUNT(*) FROM test.t') == '3'
 
 
@@ -70,15 +70,15 @@ def test_freeze_kill_and_start(cluster):
 def test_partition_and_heal(cluster):
     node = cluster.node('73')
     cluster.partition(['73'])
-    wait_until(lambda: node.wsrep()['wsrep_cluster_status'] != 'Primary', 30, 'cut off')
+    wait_until(lambda: node.wsrep()['wsrep_cluster_status'] != 'Primary', 60, 'cut off')
     cluster.heal()
-    wait_until(node.ready, 30, 'back')
+    wait_until(node.ready, 90, 'back')
 
 
 def test_replicas_replicate(repl3):
     repl3.node('41').sql('CREATE DATABASE IF NOT EXISTS seen')
     for name in ('42', '43'):
-        wait_until(lambda n=name: repl3.node(n).sql("SHOW DATABASES LIKE 'seen'"), 10, 'copied')
+        wait_until(lambda n=name: repl3.node(n).sql("SHOW DATABASES LIKE 'seen'"), 60, 'copied')
 
 
 def test_wire_client_talks_to_a_real_server(cluster):

@@ -12,6 +12,8 @@ from wire import Lost, WireError
 pytestmark = pytest.mark.slow
 REPLAY = {'transaction_replay': 'true', 'transaction_replay_retry_on_deadlock': 'true',
           'slave_selection_criteria': 'ADAPTIVE_ROUTING'}
+# a frozen node is not noticed before it is killed
+PATIENT = {'backend_connect_timeout': '60s', 'backend_read_timeout': '60s'}
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -24,8 +26,9 @@ def whole_again(galera3):
 @pytest.fixture
 def replaying(cluster, make_sealane):
     """Factory: a healthy daemon with the service of the seed and more settings."""
-    def make(**service):
-        s = make_sealane(cluster, service=dict(REPLAY, **service))
+    def make(monitor=None, **service):
+        s = make_sealane(cluster, service=dict(REPLAY, retain_last_statements=5, **service),
+                         monitor=monitor)
         s.wait_healthy()
         return s
     return make
@@ -63,9 +66,15 @@ def runs_on(node, text):
                     "info LIKE '%s%%' AND info NOT LIKE '%%processlist%%'" % text)
 
 
+def is_pending(s, conn, text):
+    """Has the last statement of the session this text, and is it sent and not answered?"""
+    last = s.get('/sessions/%d' % conn.thread_id)['attributes']['queries'][0]
+    return last['statement'] == text and [r['state'] for r in last['responses']] == ['pending']
+
+
 @contextlib.contextmanager
 def lost(cluster, name='71'):
-    """The node takes no more answers to anybody; it is dead at the end."""
+    """The node gives no more answers to anybody; it is dead at the end."""
     node = cluster.node(name)
     node.freeze()
     yield node
@@ -74,7 +83,10 @@ def lost(cluster, name='71'):
 
 
 def stored(cluster, where, name='72'):
-    return cluster.node(name).value('SELECT COUNT(*) FROM test.t WHERE ' + where)
+    """How many such rows there are: the node has first applied what was committed anywhere."""
+    return wait_until(lambda: cluster.node(name).value(
+        'SET SESSION wsrep_sync_wait=1; SELECT COUNT(*) FROM test.t WHERE ' + where, timeout=60),
+        90, 'rows of node ' + name)
 
 
 def test_killed_before_the_first_statement(replaying, cluster):
@@ -124,8 +136,8 @@ def test_killed_while_a_statement_runs(replaying, cluster):
     with s.wire(database='test', timeout=60) as c:
         c.query('BEGIN')
         c.query('INSERT INTO t (a) VALUES (1001)')
-        answer = Later(lambda: c.value('SELECT SLEEP(2)'))
-        wait_until(lambda: runs_on(cluster.node('71'), 'SELECT SLEEP'), 10, 'it runs')
+        answer = Later(lambda: c.value("SELECT SLEEP(IF(@@wsrep_node_name='galera-71', 600, 0))"))
+        wait_until(lambda: runs_on(cluster.node('71'), 'SELECT SLEEP'), 30, 'it runs')
         cluster.node('71').kill()
         assert answer.result() == '0'
         c.query('COMMIT')
@@ -139,7 +151,7 @@ def test_killed_in_the_middle_of_a_result(replaying, cluster):
         c.query('BEGIN')
         c.query('INSERT INTO t (a) VALUES (1001)')
         c.command(3, b"SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000")
-        wait_until(lambda: runs_on(cluster.node('71'), 'SELECT seq'), 10, 'it runs')
+        wait_until(lambda: runs_on(cluster.node('71'), 'SELECT seq'), 30, 'it runs')
         cluster.node('71').kill()
         rows = c.result().rows
         assert [int(r[0]) for r in rows] == list(range(1, 100001))
@@ -151,15 +163,18 @@ def test_killed_in_the_middle_of_a_result(replaying, cluster):
 
 def test_lost_between_commit_and_its_answer(replaying, cluster):
     """Nobody knows whether it is committed: the client is told so, and nothing is done twice."""
-    s = replaying()
+    s = replaying(monitor=PATIENT)               # the COMMIT is sent before the loss is noticed
     with s.wire(database='test', timeout=60) as c:
         c.query('BEGIN')
         c.query('INSERT INTO t (a) VALUES (1001)')
-        with lost(cluster):
-            with pytest.raises(WireError) as e:
-                c.query('COMMIT')
-            assert (e.value.errno, e.value.state) == (1180, '08007')
-            assert 'outcome unknown' in e.value.message
+        cluster.node('71').freeze()
+        answer = Later(lambda: c.query('COMMIT'))
+        wait_until(lambda: is_pending(s, c, 'COMMIT'), 30, 'it is on its way')
+        cluster.node('71').kill()
+        with pytest.raises(WireError) as e:
+            answer.result()
+        assert (e.value.errno, e.value.state) == (1180, '08007')
+        assert 'outcome unknown' in e.value.message
         c.query('INSERT INTO t (a) VALUES (1002)')
     assert stored(cluster, 'a=1002') == '1'
     assert int(stored(cluster, 'a=1001')) <= 1
@@ -197,13 +212,16 @@ def test_killed_during_load_data_local(replaying, cluster):
         c.command(3, b"LOAD DATA LOCAL INFILE 'rows' INTO TABLE t (a)")
         assert c.recv()[0] == 251
         c.send(b'1001\n' * 1000)
-        wait_until(lambda: runs_on(cluster.node('71'), 'LOAD DATA'), 10, 'it runs')
+        wait_until(lambda: runs_on(cluster.node('71'), 'LOAD DATA'), 30, 'it runs')
         cluster.node('71').kill()
         with pytest.raises((WireError, Lost, OSError)):
             raise c.error(c.recv())
-    s.wait_states({'Galera-72': 'Master, Synced, Running'}, 15)
-    with s.wire(database='test', timeout=60) as c:
-        wait_until(lambda: c.query('INSERT INTO t (a) VALUES (1002)'), 20, 'writes work')
+    s.wait_states({'Galera-72': 'Master, Synced, Running'}, 60)
+
+    def write():
+        with s.wire(database='test', timeout=60) as c:
+            return c.query('INSERT INTO t (a) VALUES (1002)')
+    wait_until(write, 60, 'writes work')
     assert stored(cluster, 'a=1001') == '0'
 
 
@@ -211,15 +229,16 @@ def test_deadlock(replaying, cluster):
     """A transaction on another node wins; ours is run again and the client sees nothing."""
     s = replaying()
     with s.wire(database='test', timeout=60) as c:
-        for ending in ('SELECT 1', 'COMMIT'):
+        for ending, other in ('SELECT 1', 110), ('COMMIT', 211):
             c.query('BEGIN')
             c.query('UPDATE t SET a=a+1 WHERE id=1')
-            cluster.node('72').sql('UPDATE test.t SET a=a+100 WHERE id=1')
-            wait_until(lambda: 'wsrep' not in str(runs_on(cluster.node('71'), 'UPDATE')), 5, 'done')
+            cluster.node('72').sql('SET SESSION wsrep_sync_wait=15;'
+                                   'UPDATE test.t SET a=a+100 WHERE id=1')
+            assert stored(cluster, 'id=1 AND a=%d' % other, '71') == '1'
             c.query(ending)
             if ending != 'COMMIT':
                 c.query('COMMIT')
-    wait_until(lambda: stored(cluster, 'id=1 AND a=212') == '1', 10, 'both sums')
+    assert stored(cluster, 'id=1 AND a=212') == '1'
     assert counters(s)['replayed_transactions'] == 2
 
 
@@ -261,11 +280,14 @@ def test_autocommitted_write_on_a_dying_node(replaying, cluster):
     s = replaying()
     with s.wire(database='test', timeout=60) as c:
         c.query('INSERT INTO t (a) VALUES (1000)')
-        with lost(cluster):
-            with pytest.raises(WireError) as e:
-                c.query('INSERT INTO t (a) VALUES (1001)')
-            assert (e.value.errno, e.value.state) == (1180, '08007')
-            c.query('INSERT INTO t (a) VALUES (1002)')
+        with cluster.node('71').connect() as own, own.cursor() as cursor:
+            cursor.execute('BEGIN; SELECT * FROM test.t FOR UPDATE')
+            answer = Later(lambda: c.query('INSERT INTO t (a) VALUES (1001)'))
+            wait_until(lambda: runs_on(cluster.node('71'), 'INSERT'), 30, 'it runs')
+            with lost(cluster), pytest.raises(WireError) as e:
+                answer.result()
+        assert (e.value.errno, e.value.state) == (1180, '08007')
+        c.query('INSERT INTO t (a) VALUES (1002)')
     assert int(stored(cluster, 'a=1001')) <= 1
     assert stored(cluster, 'a=1002') == '1'
 

@@ -85,16 +85,16 @@ def test_maintenance_with_force_moves_sessions(sealane, cluster):
     with sealane.wire() as c:
         c.query('SELECT 1')
         sid = str(sealane.sessions()[0]['id'])
-        busy = {k['server'] for k in attributes(sealane, '/sessions/' + sid)['connections']}
-        assert busy
-        victim = sorted(busy - {sealane.master()} or busy)[0]
+        replicas = set(list(sealane.servers())[1:])
+        busy = wait_until(lambda: replicas & {
+            k['server'] for k in attributes(sealane, '/sessions/' + sid)['connections']
+            if k['state'] == 'ready'}, 30, 'the session has a connection to a replica')
+        victim = min(busy)
         code, body = sealane.request('PUT', '/servers/%s/set?state=maintenance&force=yes' % victim)
-        if victim == sealane.master():
-            pytest.skip('the session has no other connection')
         assert code == 204, body
         assert 'Maintenance' in sealane.states()[victim]
         wait_until(lambda: attributes(sealane, '/servers/' + victim)
-                   ['statistics']['connections'] == 0, 5, 'connections closed')
+                   ['statistics']['connections'] == 0, 30, 'connections closed')
         c.query('SELECT 1')
         sealane.set_state(victim, 'maintenance', clear=True)
         assert 'Maintenance' not in sealane.states()[victim]
@@ -120,14 +120,14 @@ def test_sessions(sealane):
         assert rows[0]['relationships']['services']['data'][0]['id'] == 'Service'
         code, _ = sealane.request('DELETE', '/sessions/%s' % rows[0]['id'])
         assert code == 200
-        wait_until(lambda: not sealane.sessions(), 5, 'the session ended')
+        wait_until(lambda: not sealane.sessions(), 30, 'the session ended')
     with sealane.wire() as c:
         path = '/sessions/%s' % sealane.sessions()[0]['id']
         assert sealane.request('DELETE', path + '?ttl=600')[0] == 200
         assert sealane.request('DELETE', path + '?ttl=soon')[0] == 400
         c.query('SELECT 1')                      # ten minutes are not over
         assert sealane.request('DELETE', path + '?ttl=1')[0] == 200
-        wait_until(lambda: not sealane.sessions(), 10, 'the session ended after its time')
+        wait_until(lambda: not sealane.sessions(), 30, 'the session ended after its time')
     assert sealane.request('DELETE', '/sessions/4294967296')[0] == 404
     code, body = sealane.request('DELETE', '/sessions/999999')
     assert code == 404 and body['errors']
@@ -156,7 +156,7 @@ def https(s, lab, *certificate):
     request = urllib.request.Request('https://127.0.0.1:%d/v1/servers' % s.admin_port,
                                      headers={'Authorization': 'Basic ' + token})
     try:
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
             return answer.status
     except urllib.error.HTTPError as e:
         return e.code
@@ -171,7 +171,7 @@ def test_client_certificates(cluster, make_sealane, run, tmp_path):
         'admin_ssl_key': tls + 'proxy.key', 'admin_ssl_cert': tls + 'proxy.pem',
         'admin_ssl_ca': tls + 'ca.pem'})
     s.start(wait=False)
-    wait_until(lambda: https(s, cluster) == 200, 15, 'no certificate is fine')
+    wait_until(lambda: https(s, cluster) == 200, 30, 'no certificate is fine')
     assert https(s, cluster, tls + 'client.pem', tls + 'client.key') == 200
     run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj',
          '/CN=stranger', '-keyout', own + '.key', '-out', own + '.pem'])
@@ -217,7 +217,7 @@ def test_audit(cluster, make_sealane, tmp_path):
                                                               'account': 'basic'}}})
     s.request('GET', '/servers', user='eve', password='wrong')
     # the line is written behind the answer
-    wait_until(lambda: 'GET' in path.read_text(), 5, 'the refused call in the file')
+    wait_until(lambda: 'GET' in path.read_text(), 30, 'the refused call in the file')
     with open(path, newline='') as file:
         lines = list(csv.DictReader(file))
     assert [(x['Method'], x['URI'], x['Response code']) for x in lines] == [
@@ -249,7 +249,7 @@ def test_metrics(sealane):
 
 
 def test_many_readers_while_sessions_come_and_go(sealane):
-    """Eight readers of everything at once; nobody waits for long and nothing breaks."""
+    """Eight readers of everything at once; nothing breaks."""
     problems = []
 
     def read():
@@ -265,5 +265,5 @@ def test_many_readers_while_sessions_come_and_go(sealane):
         with sealane.wire() as c:
             c.query('SELECT 1')
     for t in threads:
-        t.join(60)
-    assert not problems
+        t.join(120)
+    assert not problems and not any(t.is_alive() for t in threads)

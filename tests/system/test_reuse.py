@@ -5,6 +5,7 @@ import struct
 import pytest
 
 import wire
+from sealane import wait_until
 
 TEXT = 'SELECT a, b FROM t WHERE id=? AND a>?'
 
@@ -72,6 +73,9 @@ def test_runs_again(cluster, reusing):
 def test_database_changes_the_meaning(cluster, reusing):
     cluster.nodes[0].sql('CREATE OR REPLACE DATABASE other; CREATE TABLE other.t (a INT);'
                          "INSERT INTO other.t VALUES (99); GRANT ALL ON other.* TO app@'%'")
+    for node in cluster.nodes:
+        wait_until(lambda n=node: n.value('SELECT a FROM other.t', user='app', password='app') == '99',
+                   30, 'the other database on all')
     with reusing.wire(database='test') as conn:
         for database, wanted in ('test', '10'), ('other', '99'), ('test', '10'):
             conn.init_db(database)
@@ -95,13 +99,15 @@ def test_table_changes(cluster, reusing):
 
 def test_primary_killed(cluster, reusing):
     """A statement that is kept exists on the new primary too."""
-    with reusing.wire(database='test') as conn:
+    with reusing.wire(database='test', timeout=60) as conn:
         text = 'INSERT INTO t (id, a) VALUES (?, 1)'
         insert = conn.prepare(text)
         conn.execute(insert, (200,))
         conn.stmt_close(insert)
         cluster.nodes[0].kill()
-        reusing.wait_states({'Galera-72': {'Master'}})
+        wait_until(lambda: {n.wsrep()['wsrep_cluster_size'] for n in cluster.nodes[1:]} == {'2'},
+                   60, 'the others are a cluster without it')
+        reusing.wait_states({'Galera-72': {'Master'}}, 60)
         again = conn.prepare(text)
         assert again.id == insert.id and reused(reusing) == 1
         conn.execute(again, (201,))

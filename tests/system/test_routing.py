@@ -45,7 +45,8 @@ def prepared(cluster, routed):
     for statement in SETUP.strip().split('\n'):
         master.sql('USE test; ' + statement)
     for n in cluster.nodes:
-        wait_until(lambda n=n: n.sql("SHOW PROCEDURE STATUS LIKE 'p_begin'"), 10, 'DDL everywhere')
+        wait_until(lambda n=n: n.sql("SHOW PROCEDURE STATUS LIKE 'p_begin'") and
+                   'RELOAD' in n.value("SHOW GRANTS FOR app@'%'"), 30, 'DDL everywhere')
         n.sql('SET GLOBAL general_log=ON')
     return cluster
 
@@ -112,7 +113,7 @@ def test_table(prepared, routed, make_sealane, settings):
 
 def eventually(routed, tag):
     try:
-        wait_until(lambda: len(routed.saw(tag)) == 3, 2, 'all nodes')
+        wait_until(lambda: len(routed.saw(tag)) == 3, 30, 'all nodes')
     except AssertionError:
         pass
     return routed.saw(tag)
@@ -227,7 +228,7 @@ def test_session_state_reaches_later_connections(cluster, make_sealane):
         c.query("PREPARE stmt FROM 'SELECT 17'")
         first = node_of(c)
         s.set_state('Galera-' + first[-2:], 'maintenance')
-        wait_until(lambda: node_of(c) != first, 10, 'another replica')
+        wait_until(lambda: node_of(c) != first, 30, 'another replica')
         assert c.rows_of('SELECT @who, @@sql_mode, DATABASE()') == [['me', 'ANSI_QUOTES', 'test']]
         assert c.value('EXECUTE stmt') == '17'
         s.set_state('Galera-' + first[-2:], 'maintenance', clear=True)
@@ -264,10 +265,10 @@ def test_40_mb_parameter(sealane):
 
 def test_kill_query_with_the_id_of_the_greeting(sealane):
     with sealane.wire() as victim, sealane.wire() as other:
-        victim.command(wire.COM_QUERY, b'SELECT SLEEP(30)')
+        victim.command(wire.COM_QUERY, b'SELECT SLEEP(600)')
         wait_until(lambda: any(n.sql("SELECT 1 FROM information_schema.processlist "
                                      "WHERE info LIKE 'SELECT SLEEP%'")
-                               for n in sealane.lab.nodes), 5, 'the statement runs')
+                               for n in sealane.lab.nodes), 30, 'the statement runs')
         other.query('KILL QUERY %d' % victim.thread_id)
         with pytest.raises(wire.WireError) as e:
             victim.results()
@@ -291,12 +292,12 @@ def test_kill_with_the_id_of_connection_id(cluster, make_sealane):
 
 def test_a_client_that_vanishes_frees_its_servers(sealane):
     c = sealane.wire()
-    c.command(wire.COM_QUERY, b'SELECT SLEEP(60) /* vanish */')
+    c.command(wire.COM_QUERY, b'SELECT SLEEP(600) /* vanish */')
 
     def running():
         return [n.name for n in sealane.lab.nodes
                 if n.sql("SELECT 1 FROM information_schema.processlist WHERE info LIKE "
                          "'%vanish%' AND info NOT LIKE '%processlist%'")]
-    wait_until(running, 5, 'the statement runs')
+    wait_until(running, 30, 'the statement runs')
     c.sock.close()
-    wait_until(lambda: not running(), 5, 'the statement was ended')
+    wait_until(lambda: not running(), 30, 'the statement was ended')

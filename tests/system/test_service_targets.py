@@ -131,7 +131,7 @@ def test_big_results_and_big_statements(chain):
         assert c.value("SELECT LENGTH('%s')" % blob) == str(len(blob))
         c.command(wire.COM_QUERY, big.encode())
         session, = chain.sealane.sessions()
-        assert wait_until(lambda: chain.sealane.sessions()[0]['attributes']['memory']['total'], 5,
+        assert wait_until(lambda: chain.sealane.sessions()[0]['attributes']['memory']['total'], 30,
                           'its memory') < 4 << 20, session
         assert len(c.results()[0].rows) == ROWS
 
@@ -144,7 +144,8 @@ def test_wrong_password_and_strange_database_are_refused_outside(chain, cluster)
         with pytest.raises(wire.WireError) as e:
             make(database='nothing')
         assert e.value.errno == 1044
-    assert chain.counts() == {'Service': 0, 'Replicas': 0, 'RW': 0, 'RO': 0}
+    wait_until(lambda: chain.counts() == {'Service': 0, 'Replicas': 0, 'RW': 0, 'RO': 0}, 30,
+               'no session')
     with chain.conn() as c:
         with pytest.raises(wire.WireError) as e:
             c.change_user('app', 'wrong')
@@ -170,12 +171,12 @@ def test_a_dropped_account_is_refused(make_chain, cluster):
             return -1
         return 0
     try:
-        wait_until(lambda: error() == 0, 10, 'the new account works')
+        wait_until(lambda: error() == 0, 60, 'the new account works')
     finally:
         node.sql('DROP USER newcomer')
     wait_until(lambda: error() == 1045 and not any(
         u['user'] == 'newcomer' for u in chain.sealane.get('/services/RO')['attributes']['users']),
-        20, 'it is unknown at the door')
+        60, 'it is unknown at the door')
 
 
 def test_timeouts_of_inner_services_end_nobody(make_chain):
@@ -183,7 +184,7 @@ def test_timeouts_of_inner_services_end_nobody(make_chain):
     with chain.conn() as c:
         c.query('SET @x=5')
         thread = c.value('SELECT CONNECTION_ID() FROM t WHERE id=1 FOR UPDATE')
-        wait_until(lambda: chain.sealane.sessions()[0]['attributes']['idle'] > 2.5, 10, 'idle')
+        wait_until(lambda: chain.sealane.sessions()[0]['attributes']['idle'] > 2.5, 30, 'idle')
         assert c.value('SELECT CONNECTION_ID() FROM t WHERE id=1 FOR UPDATE') == thread
 
 
@@ -200,11 +201,12 @@ def test_what_the_tools_show(chain):
     s = chain.sealane
     with chain.third_level() as c:
         wait_until(lambda: c.value('SELECT 1') and chain.counts() ==
-                   {'Service': 1, 'Replicas': 1, 'RW': 1, 'RO': 1}, 10, 'a session at each level')
+                   {'Service': 1, 'Replicas': 1, 'RW': 1, 'RO': 1}, 30, 'a session at each level')
         session, = s.sessions()
         assert session['relationships']['services']['data'][0]['id'] == 'RO'
-        shown = s.get('/sessions/' + session['id'])['attributes']['connections']
-        assert sorted({x['server'] for x in shown}) == ['Galera-71', 'Galera-72', 'Galera-73']
+        path = '/sessions/' + session['id']
+        wait_until(lambda: {x['server'] for x in s.get(path)['attributes']['connections']} ==
+                   {'Galera-71', 'Galera-72', 'Galera-73'}, 30, 'all servers are shown')
     rw = s.get('/services/RW')['relationships']
     assert [x['id'] for x in rw['services']['data']] == ['Service', 'Replicas']
     assert 'servers' not in rw
@@ -220,10 +222,10 @@ def test_kill(chain, cluster, kind):
     """By the id of a server's thread, which the client learnt through three levels."""
     with chain.third_level() as victim, chain.third_level() as bystander, chain.conn() as killer:
         thread = victim.value('SELECT CONNECTION_ID()')
-        victim.command(wire.COM_QUERY, b'SELECT SLEEP(50) + COUNT(*) FROM t FOR UPDATE')
+        victim.command(wire.COM_QUERY, b'SELECT SLEEP(600) + COUNT(*) FROM t FOR UPDATE')
         wait_until(lambda: cluster.node('71').sql(
-            "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(50)%'"),
-            10, 'it runs')
+            "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'"),
+            30, 'it runs')
         killer.query('KILL %s %s' % (kind, thread))
         if kind == 'QUERY':
             with pytest.raises(wire.WireError) as e:
@@ -234,8 +236,8 @@ def test_kill(chain, cluster, kind):
             with pytest.raises((wire.WireError, wire.Lost, OSError)):
                 victim.results()
         wait_until(lambda: not cluster.node('71').sql(
-            "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(50)%'"),
-            10, 'it has stopped on the server')
+            "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'"),
+            30, 'it has stopped on the server')
         assert bystander.value('SELECT a FROM t WHERE id=1') == '10'
 
 
@@ -250,7 +252,7 @@ def test_delete_session(chain, cluster):
         with pytest.raises((wire.WireError, wire.Lost, OSError)):
             c.value('SELECT 1')
     wait_until(lambda: not any(row[1] == 'app' for n in cluster.nodes
-                               for row in client_connections(n)), 10, 'all closed')
+                               for row in client_connections(n)), 60, 'all closed')
     assert cluster.node('71').value('SELECT a FROM test.t WHERE id=1') == '10'
 
 
@@ -258,13 +260,13 @@ def test_a_client_that_vanishes_frees_its_locks(chain, cluster):
     c = chain.third_level()
     c.query('BEGIN')
     c.query('UPDATE t SET a=11 WHERE id=1')
-    c.command(wire.COM_QUERY, b'SELECT SLEEP(50) FROM t WHERE id=1 FOR UPDATE')
+    c.command(wire.COM_QUERY, b'SELECT SLEEP(600) FROM t WHERE id=1 FOR UPDATE')
     wait_until(lambda: cluster.node('71').sql(
-        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(50)%'"),
-        10, 'it runs')
+        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'"),
+        30, 'it runs')
     c.sock.close()
     with chain.conn() as other:
-        other.query('SET innodb_lock_wait_timeout=20')
+        other.query('SET innodb_lock_wait_timeout=55')
         other.query('UPDATE t SET a=12 WHERE id=1')
     assert cluster.node('71').value('SELECT a FROM test.t WHERE id=1') == '12'
 
@@ -276,7 +278,7 @@ def test_max_connections_of_the_inner_service(make_chain):
         with chain.conn() as other:                         # reads work, its writes cannot
             assert other.value('SELECT a FROM t WHERE id=1') == '10'
             assert chain.counts()['Service'] == 1
-    wait_until(lambda: chain.counts()['Service'] == 0, 10, 'the place is free again')
+    wait_until(lambda: chain.counts()['Service'] == 0, 30, 'the place is free again')
     with chain.conn() as c:
         c.query('INSERT INTO t (a) VALUES (1)')
 
@@ -291,7 +293,7 @@ def test_drain(chain, cluster):
         s.set_state('Galera-73', 'drain', clear=True)
         c.query('INSERT INTO t (a) VALUES (1)')
         s.set_state('Galera-71', 'maintenance')
-        wait_until(lambda: s.master() == 'Galera-72', 10, 'another Master')
+        wait_until(lambda: s.master() == 'Galera-72', 30, 'another Master')
         assert chain.served(lambda t: c.query('INSERT INTO t (a) VALUES (2)' + t)) == {'72'}
         s.set_state('Galera-71', 'maintenance', clear=True)
 
@@ -316,14 +318,14 @@ def test_node_killed_under_sessions(make_chain, cluster):
 
     def done(more):
         target = len(told) + more
-        wait_until(lambda: len(told) >= target, 60, '%d more transactions' % more)
+        wait_until(lambda: len(told) >= target, 120, '%d more transactions' % more)
 
     with Load(chain.sealane.port, turn, 4) as load:
         done(100)
         cluster.node('71').kill()
         done(100)
         cluster.node('71').start()
-        chain.sealane.wait_healthy(60)
+        chain.sealane.wait_healthy(120)
         done(100)
         cluster.node('73').kill()
         done(100)
@@ -331,7 +333,9 @@ def test_node_killed_under_sessions(make_chain, cluster):
     # a COMMIT on its way when the node died has no known outcome: that may be said (1180, and the
     # session goes on with another connection), anything else may not
     assert all(errno == 1180 for _, errno, _ in errors), errors
-    kept = {row[0] for row in cluster.node('72').sql('SELECT id FROM test.log')}
+    rows = wait_until(lambda: cluster.node('72').sql(
+        'SET SESSION wsrep_sync_wait=1; SELECT id FROM test.log', timeout=60), 90, 'all that is applied')
+    kept = {row[0] for row in rows}
     assert set(told) <= kept
     assert len(kept) <= len(told) + len(errors)
 

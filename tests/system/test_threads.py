@@ -39,7 +39,7 @@ def watch(sealane, stop, seen):
                                   % ('set' if turn % 2 else 'clear'))
         assert code in (204, 400)                # 400: it is the Master for a moment
         try:
-            with Wire('127.0.0.1', sealane.port, timeout=10) as conn:
+            with Wire('127.0.0.1', sealane.port, timeout=30) as conn:
                 conn.query('SELECT SLEEP(0)')
         except (WireError, Lost, OSError):
             pass                                 # while the cluster holds still
@@ -59,14 +59,14 @@ def test_workers_monitor_and_rest_under_load(cluster, make_sealane):
     with load.Load(s.port, load.transaction, 6) as trx, load.Load(s.port, load.read, 4) as reads, \
             load.Load(s.port, come_and_go, 4) as short:
         end = time.monotonic() + SECONDS
-        wait_until(lambda: trx.done() > 30 and reads.done() > 30 and short.done() > 10, 60, 'load')
+        wait_until(lambda: trx.done() > 30 and reads.done() > 30 and short.done() > 10, 120, 'load')
         cluster.node('72').kill()
-        s.wait_states({'Galera-72': 'Down'}, 20)
+        s.wait_states({'Galera-72': 'Down'}, 60)
         at = reads.done(), trx.done()
-        wait_until(lambda: reads.done() > at[0] + 10 and trx.done() > at[1] + 5, 60, 'it goes on')
+        wait_until(lambda: reads.done() > at[0] + 10 and trx.done() > at[1] + 5, 120, 'it goes on')
         cluster.node('72').start()
-        s.wait_states({'Galera-72': 'Slave, Synced, Running'}, 60)
+        s.wait_states({'Galera-72': 'Slave, Synced, Running'}, 120)
         wait_until(lambda: time.monotonic() > end, SECONDS + 60, 'the end of the load')
     stop.set()
-    watcher.join(60)
+    watcher.join(120)
     assert seen[-1] == 'ended' and len(seen) > 3

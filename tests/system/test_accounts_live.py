@@ -56,7 +56,7 @@ def server(single):
 def ask(node, lines):
     text = ''.join('\t'.join(line) + '\n' for line in lines)
     r = subprocess.run([PROBE, node.socket, 'root', '', node.ip, str(node.port)], input=text,
-                       capture_output=True, text=True, timeout=120)
+                       capture_output=True, text=True, timeout=600)
     assert r.returncode == 0, r.stderr
     return [line.split('\t') for line in r.stdout.splitlines()]
 

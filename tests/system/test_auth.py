@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sealane import wait_until
+from sealane import wait_applied, wait_until
 from wire import Lost, Wire, WireError
 
 ACCOUNTS = """
@@ -39,6 +39,7 @@ FLUSH PRIVILEGES
 @pytest.fixture
 def accounts(cluster, make_sealane):
     cluster.nodes[0].sql('SET @@old_mode=@@old_mode;' + ACCOUNTS)
+    wait_applied(cluster.nodes)
     s = make_sealane(cluster, globals_={'users_refresh_time': '0s', 'skip_name_resolve': 'true',
                                         'max_auth_errors_until_block': 0})
     s.wait_healthy()
@@ -48,7 +49,7 @@ def accounts(cluster, make_sealane):
 def answer(host, port, user, password, database=None):
     """'ok', or the error number of the login."""
     try:
-        Wire(host, port, user=user, password=password, database=database, timeout=10).close()
+        Wire(host, port, user=user, password=password, database=database).close()
         return 'ok'
     except WireError as e:
         return e.errno
@@ -111,8 +112,7 @@ def test_wrong_password_message_names_the_client(accounts):
 def test_new_account_works_at_once(accounts, cluster):
     """A login that fails on the lookup waits for one reload and is tried again, unseen."""
     cluster.nodes[0].sql("CREATE OR REPLACE USER u_new@'%' IDENTIFIED BY 'pw'")
-    wait_until(lambda: all(n.sql("SELECT 1 FROM mysql.global_priv WHERE user='u_new'")
-                           for n in cluster.nodes), 10, 'the account on all nodes')
+    wait_applied(cluster.nodes)
     assert answer('127.0.0.1', accounts.port, 'u_new', 'pw') == 'ok'
     cluster.nodes[0].sql("DROP USER u_new@'%'")
     wait_until(lambda: answer('127.0.0.1', accounts.port, 'u_new', 'pw') == 1045, 10,
@@ -121,6 +121,7 @@ def test_new_account_works_at_once(accounts, cluster):
 
 def test_changed_password(accounts, cluster):
     cluster.nodes[0].sql("CREATE OR REPLACE USER u_any@'%' IDENTIFIED BY 'other'")
+    wait_applied(cluster.nodes)
     wait_until(lambda: answer('127.0.0.1', accounts.port, 'u_any', 'other') == 'ok', 10,
                'the new password')
     assert answer('127.0.0.1', accounts.port, 'u_any', 'pw') == 1045
@@ -149,10 +150,10 @@ def test_refused_by_the_primary(cluster, make_sealane, tmp_path, mode):
         {'user': 'u_unknown', 'host': '%', 'plugin': 'mysql_native_password',
          'authentication_string': '*D821809F681A40A6E379B50D0463EFAE20BDD122'}]}))   # 'pw'
     s = make_sealane(cluster, service={'user_accounts_file': str(accounts), 'lazy_connect': 'true',
-                                       'delayed_retry': 'true', 'delayed_retry_timeout': '60s',
+                                       'delayed_retry': 'true', 'delayed_retry_timeout': '600s',
                                        'master_failure_mode': mode})
     s.wait_healthy()
-    with s.wire(user='u_unknown', password='pw', timeout=20) as c:
+    with s.wire(user='u_unknown', password='pw') as c:
         for _ in range(2 if mode == 'error_on_write' else 1):
             with pytest.raises(WireError) as e:
                 c.query('INSERT INTO test.t VALUES (1)')

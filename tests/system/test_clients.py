@@ -8,7 +8,7 @@ import textwrap
 import pymysql
 import pytest
 
-from sealane import checksums, npm_install, wait_until
+from sealane import checksums, npm_install, wait_applied, wait_until
 
 BIG = 5_000_000
 
@@ -71,16 +71,14 @@ def test_dump_and_restore(sealane, cluster, run, tmp_path):
         c.query('INSERT INTO t (a, b) SELECT seq, REPEAT("q", 1000) FROM seq_1_to_5000')
     cluster.nodes[0].sql("GRANT RELOAD, PROCESS ON *.* TO app@'%'; "
                          "GRANT ALL ON copy.* TO app@'%'; CREATE OR REPLACE DATABASE copy")
-    for n in cluster.nodes:
-        wait_until(lambda n=n: n.sql("SELECT 1 FROM mysql.db WHERE db='copy' AND user='app'"), 10,
-                   'the grant on %s' % n.name)
+    wait_applied(cluster.nodes)
     sealane.reload_users()
     dump = tmp_path / 'dump.sql'
     with open(dump, 'w') as f:
         subprocess.run(['mariadb-dump', '--no-defaults', '-h', '127.0.0.1', '-P',
                         str(sealane.port), '-uapp', '-papp', '--single-transaction',
                         '--skip-add-locks', 'test'],   # no LOCK TABLES in streaming replication
-                       stdout=f, check=True, timeout=60)
+                       stdout=f, check=True, timeout=180)
     with open(dump) as f:
         run(cli(sealane, False, 'copy'), stdin=f)
     for n in cluster.nodes:
@@ -90,13 +88,14 @@ def test_dump_and_restore(sealane, cluster, run, tmp_path):
 
 
 @pytest.mark.parametrize('mode', ['auto', 'disable'])
-def test_sysbench(sealane, run, mode):
+def test_sysbench(sealane, cluster, run, mode):
     need('sysbench')
     base = ['sysbench', '--db-driver=mysql', '--mysql-host=127.0.0.1',
             '--mysql-port=%d' % sealane.port, '--mysql-user=app', '--mysql-password=app',
             '--mysql-db=test', '--tables=2', '--table-size=1000', '--threads=8', '--time=4',
             '--mysql-ignore-errors=1213', '--db-ps-mode=' + mode]
     run(base + ['oltp_read_write', 'prepare'])
+    wait_applied(cluster.nodes)
     text = run(base + ['oltp_read_write', 'run'])
     assert 'FATAL' not in text
     run(base + ['oltp_read_write', 'cleanup'])

@@ -63,7 +63,7 @@ def test_every_error_is_told_in_one_pass(daemon):
 def test_bad_configuration_starts_nothing(daemon):
     daemon.write_text(BAD)
     daemon.start(wait=False)
-    assert daemon.process.wait(10) == 1
+    assert daemon.process.wait(60) == 1
     daemon.process = None
     assert not os.path.exists(daemon.dir + '/var/run/maxscale/maxscale.pid')
 
@@ -118,7 +118,7 @@ def test_second_instance_is_refused(daemon):
     daemon.start()
     first = daemon.process
     daemon.start(wait=False)
-    assert daemon.process.wait(10) != 0
+    assert daemon.process.wait(60) != 0
     daemon.process = first
     assert daemon.get('/servers')
 

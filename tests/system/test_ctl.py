@@ -121,7 +121,7 @@ def test_metrics(sealane):
                 req = urllib.request.Request('http://127.0.0.1:%d%s' % (sealane.admin_port, path),
                                              headers={'Authorization':
                                                       'Basic YWRtaW46bWFyaWFkYg=='})
-                with urllib.request.urlopen(req, timeout=5) as answer:
+                with urllib.request.urlopen(req, timeout=60) as answer:
                     code, text = answer.status, answer.read().decode()
                     break
             except urllib.error.HTTPError:
@@ -133,4 +133,5 @@ def test_idle_daemon_uses_little_cpu(sealane):
     start, at = sum(sealane.cpu_s()), time.monotonic()
     while time.monotonic() < at + 5:
         time.sleep(0.5)                       # a measurement over time, not a wait for a state
-    assert sum(sealane.cpu_s()) - start < 0.05 * 5
+    used = sum(sealane.cpu_s()) - start
+    assert used < 0.05 * (time.monotonic() - at)

@@ -7,6 +7,7 @@ import http.server
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -94,6 +95,16 @@ def ctl(*args, program=SEALANECTL, stdin=''):
                           stderr=subprocess.PIPE, text=True, timeout=30)
 
 
+def read_all(terminal):
+    """What was written to a terminal that nobody has open any more."""
+    text = b''
+    while True:
+        try:
+            text += os.read(terminal, 65536)
+        except OSError:                          # EIO: the end
+            return text
+
+
 def expected(name):
     with open(os.path.join(DATA, 'expected', name)) as f:
         return f.read()
@@ -137,7 +148,7 @@ def test_errors(api, home):
 def test_network_failures(api, home):
     p = ctl('-h', '127.0.0.1:1', 'list', 'servers')
     assert p.returncode == 1 and p.stderr.startswith('Error: Could not connect to 127.0.0.1:1')
-    api.delay_s = 2
+    api.delay_s = 60
     p = ctl('-h', api.host, '-t', '100ms', 'list', 'servers')
     assert p.returncode == 1 and 'timed out after 100 ms' in p.stderr
     with socket.create_server(('127.0.0.1', 0)) as s:
@@ -177,7 +188,7 @@ def test_a_server_cannot_steer_the_terminal(home):
             p = subprocess.run([SEALANECTL, '-h', host, 'api', 'get', 'x'], stdin=slave,
                                stdout=slave, stderr=slave, timeout=30)
             os.close(slave)
-            shown = os.read(master, 65536)
+            shown = read_all(master)
             os.close(master)
             assert p.returncode == code and shown
             ours = re.sub(rb'\x1b\[(31|33|39)m', b'', shown)      # colours of our own
@@ -299,10 +310,13 @@ def test_terminal(api, home):
 
 
 def test_start_is_fast(home):
-    """Ten starts, the best of them: a busy machine must not fail the test."""
+    """Processor time, and of ten starts the best: a busy machine must not fail the test."""
+    def used():
+        r = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return r.ru_utime + r.ru_stime
     best = 1.0
     for _ in range(10):
-        start = time.monotonic()
+        before = used()
         ctl('--version')
-        best = min(best, time.monotonic() - start)
+        best = min(best, used() - before)
     assert best < 0.05, best

@@ -2,7 +2,7 @@
 """Reads heed what a Galera node says about itself: its queue, being a donor, leaving."""
 import contextlib
 
-from sealane import wait_until
+from sealane import wait_applied, wait_until
 
 WHERE = 'SELECT @@wsrep_node_name'
 REPLICAS = {'galera-72', 'galera-73'}
@@ -35,6 +35,11 @@ def seen(conn, count=12):
     return {conn.value(WHERE) for _ in range(count)}
 
 
+def reads_everywhere(conn):
+    """The session has its connections to both replicas."""
+    wait_until(lambda: seen(conn) == REPLICAS, 30, 'both replicas are read')
+
+
 def write(cluster, count):
     for _ in range(count):
         cluster.nodes[0].sql('INSERT INTO test.t (a) VALUES (1)')
@@ -46,7 +51,7 @@ def test_a_long_queue_gets_no_reads(cluster, make_sealane):
     s.wait_healthy()
     unlimited.wait_healthy()
     with s.wire() as c, unlimited.wire() as d:
-        assert seen(c) == REPLICAS
+        reads_everywhere(c)
         with donors(cluster.nodes[1:]):
             write(cluster, 15)
             for x in (s, unlimited):
@@ -61,6 +66,7 @@ def test_a_donor_gets_no_reads_while_there_are_others(cluster, make_sealane):
     s = make_sealane(cluster)
     s.wait_healthy()
     with s.wire() as c:
+        reads_everywhere(c)
         with donors(cluster.nodes[1:2]):
             wait_until(lambda: info(s, 'Galera-72')['avoided_for_reads'], 10, 'the donor is seen')
             assert seen(c) == {'galera-73'}
@@ -82,6 +88,7 @@ def test_desync_lets_transactions_finish(cluster, make_sealane):
         assert c.value(WHERE) == 'galera-71'
         c.query('UPDATE t SET a = 72 WHERE id = 1')
         c.query('COMMIT')
+        wait_applied(cluster.nodes)              # nobody waits for that here: causal_reads is off
         assert c.value('SELECT a FROM t WHERE id = 1 FOR UPDATE') == '72'
         c.query('INSERT INTO t (a) VALUES (5)')
         c.query('BEGIN')

@@ -59,8 +59,8 @@ static void ask_server(char *const *argv, char *const *field, char *out, size_t 
                                    .password = field[4],
                                    .database = field[3][0] != '\0' ? field[3] : NULL,
                                    .tls = field[5][0] != '\0',
-                                   .connect_timeout_ms = 5000,
-                                   .read_timeout_ms = 5000};
+                                   .connect_timeout_ms = 60000,
+                                   .read_timeout_ms = 60000};
     if (sl_dbc_connect(&config, &dbc, &err) != 0) {
         const char *at = strstr(err.text, "error ");
         snprintf(out, size, "%u", at != NULL ? (unsigned)atoi(at + strlen("error ")) : 0);
@@ -117,9 +117,9 @@ int main(int argc, char **argv)
     struct sl_dbc_config config = {.socket = argv[1],
                                    .user = argv[2],
                                    .password = argv[3],
-                                   .connect_timeout_ms = 5000,
-                                   .read_timeout_ms = 5000,
-                                   .write_timeout_ms = 5000};
+                                   .connect_timeout_ms = 60000,
+                                   .read_timeout_ms = 60000,
+                                   .write_timeout_ms = 60000};
     struct sl_accounts_builder *b = sl_accounts_builder_new();
     sl_dbc_library_init();
     if (b == NULL || sl_dbc_connect(&config, &dbc, &err) != 0 ||

@@ -122,6 +122,10 @@ int sl_store_reset(struct sl_store *store, struct sl_err *err);
 int sl_store_state(struct sl_store *store, struct sl_gtid_list *ret);
 /* The last of each domain, as text in `out` (cleared before). */
 int sl_store_position_text(struct sl_store *store, struct sl_buf *out);
+/* The time of the first event behind the GTID event of a published group. SL_ENOENT: the group is not in
+ * the log (any more), or too far from the next index entry; others: it cannot be read now. Reads some
+ * 100 kB of log, at most 16 MiB. Any thread. */
+int sl_store_group_time(struct sl_store *store, struct sl_gtid gtid, uint32_t *ret_timestamp);
 /* Grows with each publication. Wait-free. */
 uint64_t sl_store_version(const struct sl_store *store);
 

@@ -37,32 +37,43 @@ static uint64_t last_of(const struct sl_gtid_list *state, struct sl_gtid gtid)
     return last;
 }
 
-void sl_going_back_dropped(struct sl_going_back *b, const struct sl_gtid_list *state,
-                           struct sl_gtid gtid, uint32_t timestamp)
+bool sl_going_back_asks(const struct sl_going_back *b, uint32_t timestamp)
 {
-    bool is_anew = b->newest > 0 && timestamp > b->newest;
-    if (is_anew ? b->is_alarm : b->is_told) {
-        return;
-    }
+    return !b->is_alarm && (!b->is_told || (b->newest > 0 && timestamp > b->newest));
+}
+
+static void raise_alarm(struct sl_going_back *b, const char *number, uint64_t last,
+                        struct sl_gtid gtid)
+{
+    b->is_alarm = true;
+    snprintf(b->text, sizeof b->text,
+             "Sequence numbers of domain %" PRIu32 " went back: the log has %s%" PRIu64
+             ", and the primary writes %s%" PRIu64 " anew, at another time. Its log was reset; "
+             "groups up to %s%" PRIu64 " are dropped, and replicas do not get them. STOP SLAVE, "
+             "RESET MASTER and START SLAVE begin a new log here",
+             gtid.domain, number, last, number, gtid.seq, number, last);
+}
+
+void sl_going_back_dropped(struct sl_going_back *b, const struct sl_gtid_list *state,
+                           struct sl_gtid gtid, uint32_t timestamp, const uint32_t *in_log)
+{
+    bool is_younger = b->newest > 0 && timestamp > b->newest;
+    bool is_anew = in_log != NULL ? timestamp != *in_log : is_younger;
     char number[64];
     snprintf(number, sizeof number, "%" PRIu32 "-%" PRIu32 "-", gtid.domain, gtid.server_id);
     uint64_t last = last_of(state, gtid);
     if (is_anew) {
-        b->is_alarm = true;
-        snprintf(b->text, sizeof b->text,
-                 "Sequence numbers of domain %" PRIu32 " went back: the log has %s%" PRIu64
-                 ", and the primary writes %s%" PRIu64 " anew, later than that. Its log was reset; "
-                 "groups up to %s%" PRIu64
-                 " are dropped, and replicas do not get them. STOP SLAVE, "
-                 "RESET MASTER and START SLAVE begin a new log here",
-                 gtid.domain, number, last, number, gtid.seq, number, last);
+        raise_alarm(b, number, last, gtid);
         return;
     }
-    b->is_told = true;
-    sl_log_warning("Group %s%" PRIu64 " comes although the log has %s%" PRIu64
-                   ": this and others up to that are dropped as repeats, which a Galera node makes "
-                   "after a crash",
-                   number, gtid.seq, number, last);
+    sl_going_back_stored(b, timestamp); /* younger ones may follow: each time is asked for once */
+    if (!b->is_told) {
+        b->is_told = true;
+        sl_log_warning("Group %s%" PRIu64 " comes although the log has %s%" PRIu64
+                       ": this and others up to that are dropped as repeats, which a Galera node "
+                       "makes after a crash",
+                       number, gtid.seq, number, last);
+    }
 }
 
 /* What was seen of a server that now has a lower number in the domain; NULL: none. */

@@ -63,6 +63,7 @@ void sl_ingest_begin(struct sl_ingest *in, bool has_crc)
     in->has_crc = has_crc;
     in->has_file = false;
     in->is_dropping = false;
+    in->is_repeat = false;
     in->is_offered = false;
     in->has_ack = false;
     in->next_log_pos = 0;
@@ -239,14 +240,27 @@ static void note_domain(struct sl_ingest *in)
         gtid->domain, gtid->domain, gtid->server_id, gtid->seq);
 }
 
+/* The first event behind the GTID event of a group that the log has. */
+static void judge_repeat(struct sl_ingest *in, uint32_t timestamp)
+{
+    uint32_t in_log;
+    struct sl_gtid gtid = in->group.gtid.gtid;
+    in->is_repeat = false;
+    if (sl_going_back_asks(&in->back, timestamp)) {
+        bool is_known = sl_store_group_time(in->store, gtid, &in_log) == SL_OK;
+        sl_going_back_dropped(&in->back, &in->state, gtid, timestamp, is_known ? &in_log : NULL);
+    }
+}
+
 /* A GTID event: is its group stored? */
 static void judge_group(struct sl_ingest *in, uint32_t timestamp)
 {
     const struct sl_gtid_event *g = &in->group.gtid;
     in->is_dropping = true;
+    in->is_repeat = false;
     if (sl_gtid_state_has(&in->state, g->gtid)) {
         in->groups_dropped++;
-        sl_going_back_dropped(&in->back, &in->state, g->gtid, timestamp);
+        in->is_repeat = true;
         sl_log_info("Group %" PRIu32 "-%" PRIu32 "-%" PRIu64 " came a second time: dropped",
                     g->gtid.domain, g->gtid.server_id, g->gtid.seq);
         return;
@@ -294,8 +308,13 @@ static int judge(struct sl_ingest *in, const uint8_t *event, uint32_t len,
     }
     if (in->step == SL_GROUP_BEGIN) {
         judge_group(in, h->timestamp);
-    } else if (was_open && !follows(in, h)) {
+        return SL_OK;
+    }
+    if (was_open && !follows(in, h)) {
         return at(in, event, err, "something is missing in front of it");
+    }
+    if (was_open && in->is_repeat) {
+        judge_repeat(in, h->timestamp);
     }
     return SL_OK;
 }

@@ -21,6 +21,7 @@ struct sl_ingest {
     bool has_crc;            /* events end in a checksum */
     bool has_file;           /* a FORMAT_DESCRIPTION was taken */
     bool is_dropping;        /* the open group is not stored */
+    bool is_repeat;          /* ... since the log has it; which one it is the next event tells */
     bool is_offered;         /* the event given was judged already, the store had no room for it */
     bool was_empty;          /* the log was empty: whatever domain comes first is expected */
     bool is_settled;         /* ... until the stream has caught up once */

@@ -27,7 +27,8 @@ struct fake_group {
     struct sl_gtid gtid;
     uint32_t events;
     uint64_t bytes;
-    uint32_t crc; /* of the events without header positions and checksums */
+    uint32_t crc;  /* of the events without header positions and checksums */
+    uint32_t time; /* of the second event */
 };
 
 struct sl_store {
@@ -43,6 +44,8 @@ struct sl_store {
     int fail_add_at;       /* this add fails once with add_once_rc; 0: none */
     int add_once_rc;
     unsigned adds;
+    int time_rc;    /* of sl_store_group_time(), while not 0 */
+    unsigned times; /* calls of it */
     int request_rc; /* of sl_store_request_position() */
     unsigned requested;
 };
@@ -66,6 +69,22 @@ int sl_store_state(struct sl_store *s, struct sl_gtid_list *ret)
 {
     pthread_mutex_lock(&s->lock);
     int rc = sl_gtid_list_copy(ret, &s->state);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int sl_store_group_time(struct sl_store *s, struct sl_gtid gtid, uint32_t *ret)
+{
+    int rc = s->time_rc != 0 ? s->time_rc : SL_ENOENT;
+    pthread_mutex_lock(&s->lock);
+    s->times++;
+    for (unsigned i = 0; i < s->published_count && s->time_rc == 0; i++) {
+        const struct sl_gtid *g = &s->published[i].gtid;
+        if (g->domain == gtid.domain && g->server_id == gtid.server_id && g->seq == gtid.seq) {
+            *ret = s->published[i].time;
+            rc = SL_OK;
+        }
+    }
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -175,6 +194,7 @@ int sl_store_add(struct sl_store *s, uint8_t *event, uint32_t len, enum sl_group
     if (step == SL_GROUP_OUTSIDE) {
         return SL_OK;
     }
+    s->open.time = s->open.events == 1 ? sl_get_le32(event) : s->open.time;
     s->open.events++;
     s->open.bytes += len;
     s->open.crc = digest(s->open.crc, event, len);

@@ -39,6 +39,7 @@ struct fixture {
     struct sl_store *store;
     struct sl_group group;
     bool has_crc;
+    uint32_t timestamp; /* of events */
     uint8_t fde[FIXTURE_FDE];
     uint8_t *event; /* FIXTURE_MAX bytes */
     _Atomic unsigned grown;
@@ -74,7 +75,7 @@ static inline void fixture_fde(struct fixture *f, uint32_t timestamp, uint32_t c
 
 static inline void fixture_init(struct fixture *f)
 {
-    *f = (struct fixture){0};
+    *f = (struct fixture){.timestamp = 1700000001};
     /* In memory if possible: thousands of files are made and removed. */
     bool has_shm = access("/dev/shm", W_OK) == 0;
     snprintf(f->root, sizeof(f->root), "%s/sealane-store-XXXXXX", has_shm ? "/dev/shm" : "/tmp");
@@ -148,7 +149,7 @@ static inline int fixture_event(struct fixture *f, uint8_t type, uint32_t server
                                 uint32_t body_len)
 {
     uint32_t len = SL_EVENT_HEADER + body_len + (f->has_crc ? SL_EVENT_CRC : 0);
-    struct sl_event_header h = {.timestamp = 1700000001,
+    struct sl_event_header h = {.timestamp = f->timestamp,
                                 .server_id = server_id,
                                 .length = len,
                                 .log_pos = 12345,

@@ -264,6 +264,95 @@ static void set_time(unsigned first, uint32_t timestamp)
     }
 }
 
+/* Feeds what comes from event `first` on, which is of that time. */
+static void feed_at(unsigned first, uint32_t timestamp)
+{
+    set_time(first, timestamp);
+    for (unsigned i = first; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+}
+
+/* The log tells which groups are repeats, whatever clocks say. */
+static void test_repeats_of_other_clocks(void **state)
+{
+    sl_going_back_begin(&in.back, 0);
+    stream_transaction(&s, 7, 1, 10);
+    feed_all();
+    unsigned first = s.count;
+    stream_transaction(&s, 7, 2, 10);
+    feed_at(first, 1700003600); /* written by a node whose clock is an hour ahead */
+    first = s.count;
+    stream_transaction(&s, 7, 3, 10);
+    feed_at(first, 1700000100);
+    commit();
+    /* Started anew: what was stored before is not known any more but from the log. */
+    in.back = (struct sl_going_back){0};
+    begin(true);
+    sl_going_back_begin(&in.back, 1700000200);
+    assert_int_equal(feed(0), SL_OK);
+    assert_int_equal(feed(1), SL_OK);
+    for (unsigned i = 2; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+    assert_string_equal(in.back.text, "");
+    assert_true(in.back.is_told);
+    assert_int_equal(store->times, 2); /* of the first, and of the one that is ahead */
+    assert_int_equal(in.groups_dropped, 3);
+    /* GTID and XID may have another time than the first ones: COMMIT came later there. */
+    begin(true);
+    sl_going_back_begin(&in.back, 1700000200);
+    in.back.is_told = false;
+    assert_int_equal(feed(0), SL_OK);
+    assert_int_equal(feed(1), SL_OK);
+    set_time(s.count - 1, 1700000101);
+    uint8_t *gtid = stream_event(&s, s.count - 4);
+    sl_put_le32(gtid, 1700000101);
+    sl_event_crc_put(gtid, (uint32_t)s.len[s.count - 4]);
+    for (unsigned i = s.count - 4; i < s.count; i++) {
+        assert_int_equal(feed(i), SL_OK);
+    }
+    assert_string_equal(in.back.text, "");
+    assert_true(in.back.is_told);
+}
+
+/* A clock that was set back does not hide that numbers are given away again. */
+static void test_anew_with_older_clock(void **state)
+{
+    sl_going_back_begin(&in.back, 0);
+    stream_transaction(&s, 7, 1, 10);
+    stream_transaction(&s, 7, 2, 10);
+    feed_all();
+    commit();
+    unsigned first = s.count;
+    stream_transaction(&s, 7, 1, 10);
+    feed_at(first, 1600000000);
+    assert_non_null(strstr(in.back.text, "writes 7-1-1 anew"));
+    first = s.count;
+    stream_transaction(&s, 7, 2, 10);
+    feed_at(first, 1600000001);
+    assert_int_equal(store->times, 1); /* told is told */
+    assert_int_equal(in.groups_dropped, 2);
+}
+
+/* A group that cannot be found is a repeat unless it is younger than everything. */
+static void test_log_does_not_tell(void **state)
+{
+    sl_going_back_begin(&in.back, 1700000000);
+    stream_transaction(&s, 7, 1, 10);
+    feed_all();
+    commit();
+    store->time_rc = SL_ESYS;
+    unsigned first = s.count;
+    stream_transaction(&s, 7, 1, 10);
+    feed_at(first, 1700000000);
+    assert_string_equal(in.back.text, "");
+    first = s.count;
+    stream_transaction(&s, 7, 1, 10);
+    feed_at(first, 1700000001);
+    assert_non_null(strstr(in.back.text, "writes 7-1-1 anew"));
+}
+
 /* What a repeat is not: younger than all of the log. */
 static void test_numbers_go_back(void **state)
 {
@@ -296,7 +385,8 @@ static void test_numbers_go_back(void **state)
     sl_going_back_begin(&in.back, 1700000003);
     assert_non_null(strstr(in.back.text, "writes 7-1-2 anew"));
     sl_going_back_forget(&in.back);
-    /* Older than the connection: a node that has come back repeats what it wrote before. */
+    /* Purged here, but older than the connection: a node that has come back repeats what it wrote before. */
+    store->time_rc = SL_ENOENT;
     begin(true);
     for (unsigned i = s.count - 4; i < s.count; i++) {
         set_time(i, 1700000003);
@@ -571,6 +661,9 @@ int main(void)
         TEST(test_new_domain),
         TEST(test_ddl_only),
         TEST(test_numbers_go_back),
+        TEST(test_repeats_of_other_clocks),
+        TEST(test_anew_with_older_clock),
+        TEST(test_log_does_not_tell),
         TEST(test_server_goes_back),
         TEST(test_too_many_servers),
         TEST(test_full_at_each),

@@ -273,7 +273,7 @@ static void load_and_publish(struct sl_account_manager *m)
     m->pending = (struct waiters){NULL, 0, 0};
     pthread_mutex_unlock(&m->lock);
     int rc = load_once(m, &fresh, &source, &err);
-    log_result(m, rc, &err, source, rc == 0 ? sl_accounts_count(fresh) : 0);
+    unsigned count = rc == 0 ? sl_accounts_count(fresh) : 0;
     pthread_mutex_lock(&m->lock);
 
     m->is_loading = false;
@@ -290,6 +290,7 @@ static void load_and_publish(struct sl_account_manager *m)
     struct waiters done = m->running;
     m->running = (struct waiters){NULL, 0, 0};
     pthread_mutex_unlock(&m->lock);
+    log_result(m, rc, &err, source, count); /* what it says is so by now */
     sl_accounts_unref(old);
     call_waiters(&done);
     pthread_mutex_lock(&m->lock);

@@ -41,7 +41,8 @@ enum {
     DUMP_ANNOTATE = 2,
     EVENT_XID = 16,
     EVENT_GTID = 162,
-    FIRST_SERVER_ID = 5001
+    FIRST_SERVER_ID = 5001,
+    PATIENCE_S = 90
 };
 
 struct reader {
@@ -417,10 +418,10 @@ static int do_follow(char **argv)
     struct epoll_event ev = {.events = EPOLLIN, .data.u32 = READERS_MAX};
     epoll_ctl(ep, EPOLL_CTL_ADD, w.fd, &ev);
     run_writer(&w, ep, atof(argv[5]), atof(argv[6]));
-    const int64_t end = now_ns() + (int64_t)30 * 1000000000;
+    const int64_t end = now_ns() + (int64_t)PATIENCE_S * 1000000000;
     while (!has_all(w.done)) {
         if (now_ns() > end) {
-            die("commits are missing 30 s after the last one");
+            die("commits are missing %d s after the last one", PATIENCE_S);
         }
         turn(ep, 100);
     }

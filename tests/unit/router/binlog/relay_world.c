@@ -17,8 +17,6 @@
 #include "proto/constants.h"
 #include "proto/handshake.h"
 
-#define WAIT_MS 10000
-
 /* ---- a router that knows dumps ---- */
 
 static struct world *the_world; /* of the router; one at a time */
@@ -238,13 +236,9 @@ void world_up_with(struct world *w, const char *service_lines)
     if (sl_core_start(config, modules, &w->core, &err) < 0) {
         fail_msg("%s", err.text);
     }
-    atomic_store(&w->relay->ahead_timeout_ms, WAIT_MS);
+    atomic_store(&w->relay->ahead_timeout_ms, WORLD_WAIT_MS);
     struct sl_accounts *a;
-    uint64_t deadline = sl_clock_mono_ms() + WAIT_MS;
-    while ((a = sl_account_manager_get(w->core->services[0]->accounts)) == NULL) {
-        assert_true(sl_clock_mono_ms() < deadline);
-        usleep(1000);
-    }
+    WORLD_WAIT((a = sl_account_manager_get(w->core->services[0]->accounts)) != NULL);
     sl_accounts_unref(a);
 }
 
@@ -266,11 +260,7 @@ static unsigned left(const struct world *w)
 
 void world_down(struct world *w)
 {
-    uint64_t deadline = sl_clock_mono_ms() + WAIT_MS;
-    while (left(w) > 0 && sl_clock_mono_ms() < deadline) {
-        usleep(1000);
-    }
-    assert_int_equal(left(w), 0);
+    WORLD_WAIT(left(w) == 0);
     sl_core_stop(w->core);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", w->dir);
@@ -405,7 +395,7 @@ static bool whole(const struct replica *r)
 static bool physical(struct replica *r, struct sl_slice *ret, uint8_t *ret_seq)
 {
     while (!whole(r)) {
-        if (!receive(r, WAIT_MS)) {
+        if (!receive(r, WORLD_WAIT_MS)) {
             assert_true(r->is_closed);
             return false;
         }

@@ -14,11 +14,24 @@
 
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "router/binlog/relay.h"
 #include "router/binlog/replicas.h"
 
 #define WORLD_SERVER_ID 99
+#define WORLD_WAIT_MS 120000 /* behind everything else on a busy machine */
+
+#define WORLD_WAIT(condition)                                                                      \
+    do {                                                                                           \
+        uint64_t until_ms = sl_clock_mono_ms() + WORLD_WAIT_MS;                                    \
+        while (!(condition)) {                                                                     \
+            assert_true(sl_clock_mono_ms() < until_ms);                                            \
+            usleep(1000);                                                                          \
+        }                                                                                          \
+    } while (0)
 
 struct world_says {
     const char *connect_state; /* NULL: not set */

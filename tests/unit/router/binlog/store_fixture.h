@@ -29,6 +29,7 @@
 #include "router/binlog/store.h"
 
 enum {
+    FIXTURE_DEADLINE_MS = 120000, /* behind everything else on a busy machine */
     FIXTURE_FDE = 252,
     FIXTURE_MAX = 20 * 1024 * 1024
 };
@@ -268,7 +269,7 @@ static inline void fixture_drain(struct fixture *f, struct sl_store_reader *r,
                                  struct sl_store_block *b, uint32_t max, struct fixture_stream *st)
 {
     struct sl_buf large = SL_BUF_INIT;
-    uint64_t until_ms = sl_clock_mono_ms() + 20000;
+    uint64_t until_ms = sl_clock_mono_ms() + FIXTURE_DEADLINE_MS;
     for (;;) {
         enum sl_store_step step;
         struct sl_store_piece piece;
@@ -350,7 +351,7 @@ static inline unsigned fixture_file_count(struct fixture *f)
 /* Waits until a condition holds; the keeper works meanwhile. */
 #define FIXTURE_WAIT(condition)                                                                    \
     do {                                                                                           \
-        uint64_t until_ms = sl_clock_mono_ms() + 20000;                                            \
+        uint64_t until_ms = sl_clock_mono_ms() + FIXTURE_DEADLINE_MS;                              \
         while (!(condition)) {                                                                     \
             assert_true(sl_clock_mono_ms() < until_ms);                                            \
             usleep(2000);                                                                          \

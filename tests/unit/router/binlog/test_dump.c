@@ -392,9 +392,7 @@ static void test_semi_sync(void **state)
     }
     acknowledge(&r, "\xef\1\0\0\0\0\0\0\0pbin.000001", 20);
     acknowledge(&r, "\xef\2\0\0\0\0\0\0\0pbin.000001", 20);
-    for (unsigned i = 0; i < 5000 && info_of(2).acked_groups < 2; i++) {
-        usleep(1000);
-    }
+    WORLD_WAIT(info_of(2).acked_groups >= 2);
     assert_int_equal(info_of(2).acked_groups, 2);
     assert_true(info_of(2).is_semi_sync);
     acknowledge(&r, "\x03select 1", 9); /* that is none */

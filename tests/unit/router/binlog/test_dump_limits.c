@@ -498,9 +498,7 @@ static struct sl_replica_info only_one(struct sl_replicas *replicas)
 
 static void wait_gone(void)
 {
-    for (unsigned i = 0; i < 5000 && only_one(w.relay->replicas).session_id != 0; i++) {
-        usleep(1000);
-    }
+    WORLD_WAIT(only_one(w.relay->replicas).session_id == 0);
 }
 
 static void test_remembered(void **state)
@@ -515,9 +513,7 @@ static void test_remembered(void **state)
     replica_expect_group(&r, "9-1-3");
     replica_expect_group(&r, "7-2-2");
     replica_expect_group(&r, "7-1-3");
-    for (unsigned i = 0; i < 5000 && !only_one(w.relay->replicas).is_waiting; i++) {
-        usleep(1000);
-    }
+    WORLD_WAIT(only_one(w.relay->replicas).is_waiting);
     struct sl_replica_info info = only_one(w.relay->replicas);
     assert_int_equal(info.server_id, 2);
     assert_int_equal(info.session_id, r.id);

@@ -77,6 +77,14 @@ static bool is_asleep(struct fixture *f)
     return is;
 }
 
+static unsigned expanded(struct fixture *f)
+{
+    pthread_mutex_lock(&f->store->plain_lock);
+    unsigned n = f->store->expanded;
+    pthread_mutex_unlock(&f->store->plain_lock);
+    return n;
+}
+
 /* ---- purge ---- */
 
 static void test_age(void **state)
@@ -158,7 +166,7 @@ static void test_age_goes_on(void **state)
     fixture_close(&f);
     fixture_open(&f);
     int64_t age_ms = sl_store_clock_ms(f.store) - f.store->entries[0]->finished_ms;
-    assert_in_range(age_ms, 3000 * 1000, 3030 * 1000);
+    assert_in_range(age_ms, 3000 * 1000, 4000 * 1000);
     fixture_end(&f);
 }
 
@@ -253,7 +261,7 @@ static void test_compress(void **state)
     sl_store_reader_free(r);
     sl_store_block_free(b);
     expect_groups(&f, "", 1, 50);
-    assert_int_equal(f.store->expanded, 0); /* given back with the last reader */
+    FIXTURE_WAIT(expanded(&f) == 0); /* given back with the last reader; the keeper may be one */
     fixture_close(&f);
     f.config.tuning = tuning;
     fixture_open(&f);

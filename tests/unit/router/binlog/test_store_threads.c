@@ -48,7 +48,7 @@ static struct sl_store_reader *open_reader(struct follower *w)
 static void *follow(void *arg)
 {
     struct follower *w = arg;
-    uint64_t until_ms = sl_clock_mono_ms() + 60000;
+    uint64_t until_ms = sl_clock_mono_ms() + FIXTURE_DEADLINE_MS;
     struct sl_store_reader *r = open_reader(w);
     unsigned steps = 0;
     while (!w->is_wrong && w->last < GROUPS && sl_clock_mono_ms() < until_ms) {

@@ -124,10 +124,10 @@ static void test_of_the_connection(void **state)
 {
     struct world *w = *state;
     struct change a = begin(w);
-    a.to.net_timeout = 9000;
+    a.to.net_timeout = 90000;
     assert_int_equal(end(w, &a), SL_OK);
     WAIT_FOR(status(w).connects == 2 && status(w).step == SL_UPSTREAM_STREAMING);
-    assert_int_equal(status(w).heartbeat_period_ms, 3000);
+    assert_int_equal(status(w).heartbeat_period_ms, 30000);
     assert_int_equal(status(w).last_errno, 0);
     a = begin(w);
     a.to.ddl_only = true;
@@ -137,12 +137,12 @@ static void test_of_the_connection(void **state)
     /* While it is stopped it stays so, and the next START uses it. */
     assert_int_equal(ask(w, SL_UPSTREAM_STOP, NULL, NULL), SL_OK);
     a = begin(w);
-    a.to.net_timeout = 6000;
+    a.to.net_timeout = 66000;
     assert_int_equal(end(w, &a), SL_OK);
     assert_int_equal(ask(w, SL_UPSTREAM_RESET, NULL, NULL), SL_OK); /* behind it in the queue */
     assert_int_equal(status(w).step, SL_UPSTREAM_STOPPED);
     assert_int_equal(ask(w, SL_UPSTREAM_START, NULL, NULL), SL_OK);
-    WAIT_FOR(status(w).connects == 4 && status(w).heartbeat_period_ms == 2000);
+    WAIT_FOR(status(w).connects == 4 && status(w).heartbeat_period_ms == 22000);
 }
 
 int main(void)

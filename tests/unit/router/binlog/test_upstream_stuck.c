@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * select_master: when a stream counts as stuck. The monitor says that there is more than the relay
- * has, all the time; the stream is left only if nothing of it comes.
+ * has, all the time; the stream is left for that only if nothing of it comes.
+ *
+ * net_timeout is short here, and on a machine that is busy with other things the stream is silent for
+ * longer now and then. That is another reason to leave it, and no fault: the log tells which it was.
  */
 #include "fake_store.h"
 
@@ -14,7 +17,8 @@
 
 enum {
     NET_TIMEOUT_MS = 1000,
-    DEADLINE_MS = 20000
+    DEADLINE_MS = 120000,
+    LOG_MAX = 64 * 1024
 };
 
 struct world {
@@ -26,7 +30,7 @@ struct world {
     struct stream stream;
     struct primary *primary;
     struct sl_upstream *upstream;
-    char dir[64];
+    char dir[64], log[80];
 };
 
 static struct sl_server *new_server(const char *name, unsigned index, uint16_t port,
@@ -44,11 +48,20 @@ static struct sl_server *new_server(const char *name, unsigned index, uint16_t p
     return s;
 }
 
+static void open_log(const char *path)
+{
+    struct sl_log_config config = {.path = path, .to_file = true, .level_mask = UINT32_MAX};
+    struct sl_err err = SL_ERR_INIT;
+    assert_int_equal(sl_log_open(&config, &err), SL_OK);
+}
+
 static int setup(void **state)
 {
     struct world *w = sl_xcalloc(1, sizeof(*w));
     strcpy(w->dir, "/tmp/sl-upstream-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
+    snprintf(w->log, sizeof(w->log), "%s/log", w->dir);
+    open_log(w->log);
     w->settings = (struct sl_binlog_settings){
         .server_id = 4711, .net_timeout = NET_TIMEOUT_MS, .select_master = true};
     w->stream = (struct stream){.bytes = SL_BUF_INIT, .has_crc = true, .pos = 4};
@@ -71,6 +84,7 @@ static int teardown(void **state)
     struct world *w = *state;
     char command[128];
     sl_upstream_free(w->upstream);
+    open_log("/dev/null");
     primary_free(w->primary);
     for (unsigned i = 0; i < w->service.server_count; i++) {
         sl_server_free(w->servers[i]);
@@ -95,6 +109,17 @@ static void start(struct world *w)
     struct sl_err err = SL_ERR_INIT;
     primary_start(w->primary);
     assert_int_equal(sl_upstream_new(&w->relay, &w->upstream, &err), SL_OK);
+}
+
+/* Was the stream left since nothing of it came? */
+static bool was_stuck(const struct world *w)
+{
+    static char text[LOG_MAX];
+    FILE *f = fopen(w->log, "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    return strstr(text, "sends nothing new for 1000 ms, although") != NULL;
 }
 
 static unsigned published(struct world *w)
@@ -125,21 +150,22 @@ static void test_long_group(void **state)
     add_server(w, w->primary->port, SL_SERVER_MASTER, "7-1-3");
     start(w);
     wait_for_groups(w, 2);
-    assert_int_equal(atomic_load(&w->primary->dumps), 1);
+    assert_false(was_stuck(w));
 }
 
-static void wait_for_ticks(struct world *w, uint64_t heartbeats)
+/* So many on one connection. */
+static void wait_for_heartbeats(struct world *w, uint64_t heartbeats)
 {
     struct sl_upstream_status s = {0};
+    uint64_t connects = 0, before = 0;
     uint64_t deadline_ms = sl_clock_mono_ms() + DEADLINE_MS;
-    while (s.heartbeats < heartbeats) {
+    while (s.heartbeats < before + heartbeats) {
         assert_true(sl_clock_mono_ms() < deadline_ms);
         usleep(500);
         sl_upstream_status(w->upstream, &s);
         sl_upstream_target_clear(&s.target);
-        if (atomic_load(&w->primary->dumps) > 1) {
-            return;
-        }
+        before = s.connects != connects ? s.heartbeats : before;
+        connects = s.connects;
     }
 }
 
@@ -177,12 +203,12 @@ static void write_idle_stream(struct world *w, unsigned heartbeats)
 static void test_replica_with_its_own(void **state)
 {
     struct world *w = *state;
-    write_idle_stream(w, 40);
+    write_idle_stream(w, 60);
     add_server(w, w->primary->port, SL_SERVER_MASTER, "7-1-1");
     add_server(w, w->primary->port, SL_SERVER_SLAVE, "7-2-2");
     start(w);
-    wait_for_ticks(w, 40);
-    assert_int_equal(atomic_load(&w->primary->dumps), 1);
+    wait_for_heartbeats(w, 40);
+    assert_false(was_stuck(w));
 }
 
 /* A member of a cluster that has more tells that this one's stream is stuck. */
@@ -193,8 +219,11 @@ static void test_member_has_more(void **state)
     add_server(w, w->primary->port, SL_SERVER_MASTER | SL_SERVER_JOINED, "7-1-1");
     add_server(w, w->primary->port, SL_SERVER_SLAVE | SL_SERVER_JOINED, "7-2-2");
     start(w);
-    wait_for_ticks(w, 120);
-    assert_int_equal(atomic_load(&w->primary->dumps), 2);
+    uint64_t deadline_ms = sl_clock_mono_ms() + DEADLINE_MS;
+    while (!was_stuck(w) || atomic_load(&w->primary->dumps) < 2) {
+        assert_true(sl_clock_mono_ms() < deadline_ms);
+        usleep(5000);
+    }
 }
 
 int main(void)
@@ -205,8 +234,5 @@ int main(void)
         TEST(test_replica_with_its_own),
         TEST(test_member_has_more),
     };
-    struct sl_log_config quiet = {.path = "/dev/null", .to_file = true, .level_mask = UINT32_MAX};
-    struct sl_err err = SL_ERR_INIT;
-    sl_log_open(&quiet, &err);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@
 
 enum {
     GROUPS = 6,
-    DEADLINE_MS = 20000
+    DEADLINE_MS = 120000,  /* behind everything else on a busy machine */
+    NET_TIMEOUT_MS = 60000 /* the primary sends no heartbeats */
 };
 
 struct world {
@@ -34,7 +35,7 @@ static inline int setup(void **state)
     struct world *w = sl_xcalloc(1, sizeof(*w));
     strcpy(w->dir, "/tmp/sl-upstream-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
-    w->settings = (struct sl_binlog_settings){.server_id = 4711, .net_timeout = 5000};
+    w->settings = (struct sl_binlog_settings){.server_id = 4711, .net_timeout = NET_TIMEOUT_MS};
     w->service.name = (char *)"relay";
     w->store = fake_store_new();
     w->relay = (struct sl_relay){

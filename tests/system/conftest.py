@@ -72,6 +72,14 @@ def is_whole(lab):
         and said[0].get('wsrep_cluster_size') == str(len(lab.nodes))
 
 
+def revive(lab):
+    """Start what has left its group for good: of two halves that went on by themselves, one."""
+    for n in lab.nodes:
+        if n.ready(synced=False) and n.wsrep().get('wsrep_cluster_status') == 'Disconnected':
+            n.stop()
+            n.start()
+
+
 def repair(lab):
     """Bring every node of a Galera lab back to Synced, starting the dead ones."""
     if lab.cuts:
@@ -85,7 +93,11 @@ def repair(lab):
     for n in lab.nodes:
         if not n.pid:
             n.start()
-    wait_until(lambda: is_whole(lab), 180, 'all nodes in one cluster')
+
+    def mend():
+        revive(lab)
+        return is_whole(lab)
+    wait_until(mend, 180, 'all nodes in one cluster')
     for n in lab.nodes:
         n.sql('SET GLOBAL read_only=OFF; SET GLOBAL wsrep_desync=OFF;'
               'SET GLOBAL general_log=OFF; SET GLOBAL wsrep_reject_queries=NONE')

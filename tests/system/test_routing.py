@@ -131,8 +131,11 @@ def node_of(conn, text='SELECT @@wsrep_node_name'):
 def test_reads_use_both_replicas(sealane):
     seen = set()
     conns = [sealane.wire() for _ in range(8)]
-    for c in conns:
-        seen |= {node_of(c) for _ in range(10)}
+
+    def are_both():                              # one may take its time to let the sessions in
+        seen.update(node_of(c) for c in conns for _ in range(10))
+        return len(seen) > 1
+    wait_until(are_both, 30, 'reads on two servers')
     for c in conns:
         c.close()
     assert seen == {'galera-72', 'galera-73'}
@@ -142,8 +145,12 @@ def test_master_accepts_reads(cluster, make_sealane):
     s = make_sealane(cluster, service={'master_accept_reads': 'true'})
     s.wait_healthy()
     with s.wire() as a, s.wire() as b, s.wire() as c:
-        seen = {node_of(x) for _ in range(30) for x in (a, b, c)}
-    assert 'galera-71' in seen and len(seen) > 1
+        seen = set()
+
+        def are_both():
+            seen.update(node_of(x) for _ in range(30) for x in (a, b, c))
+            return 'galera-71' in seen and len(seen) > 1
+        wait_until(are_both, 30, 'reads on the Master and on another')
 
 
 def test_own_writes_are_visible_in_the_transaction(sealane):

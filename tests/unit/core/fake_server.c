@@ -223,6 +223,40 @@ static size_t packet_at(struct sl_slice s, unsigned n)
     return at;
 }
 
+static uint16_t port_of(int fd, int (*name)(int, struct sockaddr *, socklen_t *))
+{
+    struct sockaddr_in a = {0};
+    socklen_t len = sizeof a;
+    assert_int_equal(name(fd, (struct sockaddr *)&a, &len), 0);
+    return ntohs(a.sin_port);
+}
+
+/* Whether the kernel still keeps bytes for the reader of port `to`, of the connection with `from`:
+ * rx_queue in proc_net_tcp(5). */
+static bool has_unread(uint16_t from, uint16_t to)
+{
+    bool found = false;
+    char line[512];
+    FILE *f = fopen("/proc/net/tcp", "re");
+    assert_non_null(f);
+    while (!found && fgets(line, sizeof line, f)) {
+        unsigned local, remote, unread;
+        found = sscanf(line, " %*u: %*8x:%x %*8x:%x %*x %*x:%x", &local, &remote, &unread) == 3 &&
+                local == to && remote == from && unread > 0;
+    }
+    fclose(f);
+    return found;
+}
+
+/* Waits until the other side has read all that was sent. */
+static void wait_read(const struct fake_conn *c)
+{
+    uint16_t from = port_of(c->fd, getsockname), to = port_of(c->fd, getpeername);
+    do {
+        usleep(1000);
+    } while (has_unread(from, to));
+}
+
 static void send_broken(struct fake_server *f, struct fake_conn *c, enum fake_fault fault,
                         struct sl_slice sql)
 {
@@ -271,7 +305,7 @@ static void send_broken(struct fake_server *f, struct fake_conn *c, enum fake_fa
     }
     sl_buf_free(&out);
     if (fault == FAKE_RST_ROW) {
-        usleep(20000); /* a reset overtakes bytes that the other side has not read yet */
+        wait_read(c); /* a reset overtakes bytes that the other side has not read yet */
     }
     if (fault != FAKE_BAD_SEQUENCE && fault != FAKE_TWO_REPLIES && fault != FAKE_GARBAGE_MIDDLE) {
         drop(c, fault == FAKE_RST_ROW);

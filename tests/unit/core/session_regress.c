@@ -26,13 +26,13 @@ void regress_down(struct world *w, struct client *c)
 
 void expect_end(struct world *w, struct client *c)
 {
-    assert_true(client_wait(w, c, SL_COM_QUERY, 5000).is_closed);
+    assert_true(client_wait(w, c, SL_COM_QUERY, 60000).is_closed);
 }
 
 /* The proxy has noticed that nothing connects it with the server. */
 void world_wait_disconnected(struct world *w, unsigned server)
 {
-    uint64_t deadline = sl_clock_mono_ms() + 5000;
+    uint64_t deadline = sl_clock_mono_ms() + 60000;
     while (sl_server_connections(w->core->servers[server]) > 0) {
         assert_true(sl_clock_mono_ms() < deadline);
         world_pump(w, 1);
@@ -41,7 +41,7 @@ void world_wait_disconnected(struct world *w, unsigned server)
 
 void world_wait_count(struct world *w, const char *prefix, unsigned count)
 {
-    uint64_t deadline = sl_clock_mono_ms() + 5000;
+    uint64_t deadline = sl_clock_mono_ms() + 60000;
     while (world_count(w, prefix) < count) {
         assert_true(sl_clock_mono_ms() < deadline);
         world_pump(w, 1);
@@ -57,7 +57,7 @@ void world_lose_primary(struct world *w)
 uint32_t client_prepare(struct world *w, struct client *c, const char *sql)
 {
     client_send(c, SL_COM_STMT_PREPARE, sql, strlen(sql));
-    struct answer a = client_wait(w, c, SL_COM_STMT_PREPARE, 5000);
+    struct answer a = client_wait(w, c, SL_COM_STMT_PREPARE, 60000);
     assert_true(a.stmt_id != 0);
     return a.stmt_id;
 }
@@ -98,5 +98,5 @@ struct answer client_execute(struct world *w, struct client *c, uint32_t id, uns
                              bool with_types)
 {
     client_send_execute(c, id, bytes, with_types);
-    return client_wait(w, c, SL_COM_STMT_EXECUTE, 5000);
+    return client_wait(w, c, SL_COM_STMT_EXECUTE, 60000);
 }

@@ -21,7 +21,7 @@
 #include "filter/filters.h"
 #include "router/routers.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 
 static const struct sl_module *const modules[] = {
     &sl_module_readwritesplit, &sl_module_readconnroute, &sl_module_hintfilter, NULL};

@@ -61,7 +61,7 @@ void world_down(struct world *w);
 void world_pump(struct world *w, int timeout_ms);
 /* Sets the status word and tells the sessions. */
 void world_status(struct world *w, unsigned server, uint32_t status);
-/* Waits until server has so many logged in connections; fails the test after 5 s. */
+/* Waits until server has so many logged in connections; fails the test after a minute. */
 void world_wait_connections(struct world *w, unsigned server, unsigned count);
 /* Allocations of the worker's thread so far. */
 uint64_t world_allocations(struct world *w);

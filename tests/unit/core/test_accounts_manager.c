@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "core/accounts_internal.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 
 static char path[64];
 

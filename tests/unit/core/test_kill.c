@@ -80,7 +80,7 @@ static void expect_alive(struct sessions *x, struct client *c)
 
 static void expect_dead(struct sessions *x, struct client *c)
 {
-    assert_true(client_wait(&x->w, c, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&x->w, c, SL_COM_QUERY, 60000).is_closed);
 }
 
 static void expect_refused(struct sessions *x, struct answer r, const char *words)

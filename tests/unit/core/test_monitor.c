@@ -19,6 +19,7 @@
 
 enum {
     SERVERS = 3,
+    DEADLINE_MS = 5000, /* of a round */
     R = SL_SERVER_RUNNING,
     M = SL_SERVER_MASTER,
     S = SL_SERVER_SLAVE,
@@ -46,9 +47,10 @@ static void fake_free(void *instance)
 
 static void fake_probe(struct sl_monitor *m, void *instance, unsigned i)
 {
-    uint64_t until_ms = sl_clock_mono_ms() + atomic_load(&probe_ms[i]);
+    uint64_t start_ms = sl_clock_mono_ms();
     atomic_fetch_add(&probes[i], 1);
-    while (sl_clock_mono_ms() < until_ms && !sl_monitor_is_stopping(m)) {
+    while (sl_clock_mono_ms() - start_ms < atomic_load(&probe_ms[i]) &&
+           !sl_monitor_is_stopping(m)) {
         usleep(1000);
     }
 }
@@ -117,9 +119,9 @@ static int set_up(void **state)
     memset(&settings, 0, sizeof(settings));
     sl_settings_defaults(&sl_settings_monitor, &settings);
     sl_settings_defaults(&sl_settings_galeramon, &module_settings);
-    settings.monitor_interval = 10000;
-    settings.backend_connect_timeout = 1000;
-    settings.backend_read_timeout = 1000;
+    settings.monitor_interval = 600000; /* a tick that nobody asks for comes too late */
+    settings.backend_connect_timeout = DEADLINE_MS;
+    settings.backend_read_timeout = DEADLINE_MS;
     for (unsigned i = 0; i < SERVERS; i++) {
         struct sl_server_settings ss = {0};
         char name[8];
@@ -151,7 +153,7 @@ static int tear_down(void **state)
 static void start(void)
 {
     assert_int_equal(sl_monitor_start(monitor, NULL), 0);
-    assert_int_equal(sl_monitor_wait_tick(monitor, 5000), 0);
+    assert_int_equal(sl_monitor_wait_tick(monitor, 60000), 0);
 }
 
 static void test_publishes(void **state)
@@ -168,7 +170,7 @@ static void test_publishes(void **state)
 
     atomic_store(&wanted[0], (uint32_t)(R | J | S));
     atomic_store(&wanted[1], (uint32_t)(R | J | M));
-    assert_int_equal(sl_monitor_wait_tick(monitor, 5000), 0);
+    assert_int_equal(sl_monitor_wait_tick(monitor, 60000), 0);
     assert_int_equal(sl_server_status(servers[0]), R | J | S);
     assert_int_equal(sl_server_status(servers[1]), R | J | M);
     sl_server_info_get(servers[1], &info);
@@ -180,26 +182,30 @@ static void test_publishes(void **state)
 static void test_frozen_server_delays_once(void **state)
 {
     start();
-    atomic_store(&probe_ms[1], 3000);
+    atomic_store(&probe_ms[1], 600000);
     uint64_t start_ms = sl_clock_mono_ms();
-    assert_int_equal(sl_monitor_wait_tick(monitor, 5000), 0);
+    assert_int_equal(sl_monitor_wait_tick(monitor, 60000), 0);
     uint64_t first_ms = sl_clock_mono_ms() - start_ms;
-    assert_in_range(first_ms, 900, 1700);
+    assert_in_range(first_ms, DEADLINE_MS - 1, 60000);
     assert_false(atomic_load(&answered[1]));
     assert_true(atomic_load(&answered[0]));
     assert_int_equal(sl_server_status(servers[1]), 0);
 
     unsigned asked = atomic_load(&probes[1]);
-    start_ms = sl_clock_mono_ms();
-    assert_int_equal(sl_monitor_wait_tick(monitor, 5000), 0);
-    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 900);
+    uint64_t quickest_ms = UINT64_MAX; /* of some: one may meet a pause of the machine */
+    for (unsigned i = 0; i < 5; i++) {
+        start_ms = sl_clock_mono_ms();
+        assert_int_equal(sl_monitor_wait_tick(monitor, 60000), 0);
+        quickest_ms = SL_MIN(quickest_ms, sl_clock_mono_ms() - start_ms);
+    }
+    assert_true(quickest_ms < DEADLINE_MS);
     assert_int_equal(atomic_load(&probes[1]), asked); /* it is not asked again while it hangs */
     assert_false(atomic_load(&answered[1]));
 
     atomic_store(&probe_ms[1], 0);
     start_ms = sl_clock_mono_ms();
-    while (sl_server_status(servers[1]) == 0 && sl_clock_mono_ms() - start_ms < 5000) {
-        /* the end of the hanging probe asks for a tick by itself: the interval is 10 s */
+    while (sl_server_status(servers[1]) == 0 && sl_clock_mono_ms() - start_ms < 60000) {
+        /* the end of the hanging probe asks for a tick by itself */
         usleep(5000);
     }
     assert_int_equal(sl_server_status(servers[1]), R | J | S);
@@ -208,12 +214,15 @@ static void test_frozen_server_delays_once(void **state)
 static void test_stop_is_prompt(void **state)
 {
     start();
-    atomic_store(&probe_ms[0], 60000);
+    unsigned asked = atomic_load(&probes[0]);
+    atomic_store(&probe_ms[0], 600000);
     sl_monitor_request_tick(monitor);
-    usleep(300000);
+    while (atomic_load(&probes[0]) == asked) {
+        usleep(1000);
+    }
     uint64_t start_ms = sl_clock_mono_ms();
     sl_monitor_stop(monitor);
-    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 500);
+    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 60000);
     assert_false(sl_monitor_is_running(monitor));
     sl_monitor_stop(monitor);
     atomic_store(&probe_ms[0], 0);
@@ -226,11 +235,12 @@ static void test_ticks_pause(void **state)
     start();
     uint64_t before = sl_monitor_ticks(monitor);
     uint64_t start_ms = sl_clock_mono_ms();
-    while (sl_clock_mono_ms() - start_ms < 1000) {
+    while (sl_clock_mono_ms() - start_ms < 1000 || sl_monitor_ticks(monitor) - before < 2) {
         sl_monitor_request_tick(monitor); /* however often it is asked for */
         usleep(1000);
     }
-    assert_in_range(sl_monitor_ticks(monitor) - before, 2, 11);
+    uint64_t ticks = sl_monitor_ticks(monitor) - before;
+    assert_in_range(ticks, 2, (sl_clock_mono_ms() - start_ms) / 100 + 1);
 }
 
 static void test_admin(void **state)
@@ -239,7 +249,7 @@ static void test_admin(void **state)
     start();
     uint64_t start_ms = sl_clock_mono_ms();
     assert_int_equal(sl_monitor_admin_set(monitor, servers[0], SL_SERVER_MAINT, 0, &err), 0);
-    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 2000);
+    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 60000);
     assert_true(sl_server_status(servers[0]) & SL_SERVER_MAINT);
     assert_int_equal(sl_monitor_admin_set(monitor, servers[0], 0, SL_SERVER_MAINT, &err), 0);
     assert_false(sl_server_status(servers[0]) & SL_SERVER_MAINT);
@@ -268,7 +278,7 @@ static void test_journal_is_written_and_used(void **state)
     assert_int_equal(sl_monitor_start(monitor, NULL), 0);
     assert_int_equal(sl_server_status(servers[0]), R | J | M); /* before any probe answered */
     assert_int_equal(sl_server_status(servers[2]), R | J | S | SL_SERVER_MAINT);
-    assert_int_equal(sl_monitor_wait_tick(monitor, 5000), 0);
+    assert_int_equal(sl_monitor_wait_tick(monitor, 60000), 0);
 }
 
 static void test_foreign_journal_is_refused(void **state)

@@ -180,11 +180,11 @@ static void test_digests(void **state)
         expect_select_on(&w, &c, sql, NULL);
     }
     client_send(&c, SL_COM_STMT_PREPARE, "SELECT b FROM t", 15);
-    struct answer a = client_wait(&w, &c, SL_COM_STMT_PREPARE, 5000);
+    struct answer a = client_wait(&w, &c, SL_COM_STMT_PREPARE, 60000);
     uint8_t execute[9] = {(uint8_t)a.stmt_id, 0, 0, 0, 0, 1, 0, 0, 0};
     for (unsigned i = 0; i < 3; i++) {
         client_send(&c, SL_COM_STMT_EXECUTE, execute, sizeof execute);
-        a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000);
+        a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000);
         assert_int_equal(a.kind, SL_REPLY_KIND_OK);
     }
     struct sl_digest_list list;

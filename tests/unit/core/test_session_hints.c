@@ -61,7 +61,7 @@ static void test_stack(void **state)
     expect_select_on(&w, &c, "SELECT 1 -- maxscale end", "s2");
     /* a pool gives the connection to somebody else */
     client_send(&c, SL_COM_RESET_CONNECTION, NULL, 0);
-    assert_int_equal(client_wait(&w, &c, SL_COM_RESET_CONNECTION, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_RESET_CONNECTION, 60000).kind, SL_REPLY_KIND_OK);
     struct answer first = client_query(&w, &c, "SELECT 1 -- maxscale m begin");
     struct answer second = client_query(&w, &c, "SELECT 1");
     assert_string_not_equal(first.server, second.server); /* the replicas take turns */
@@ -140,7 +140,7 @@ static void test_write_is_sent_once(void **state)
 static uint32_t prepare(struct world *w, struct client *c, const char *sql)
 {
     client_send(c, SL_COM_STMT_PREPARE, sql, strlen(sql));
-    return client_wait(w, c, SL_COM_STMT_PREPARE, 5000).stmt_id;
+    return client_wait(w, c, SL_COM_STMT_PREPARE, 60000).stmt_id;
 }
 
 /* The server whose id the execution had: fake ones answer with server * 100 + id. */
@@ -150,7 +150,7 @@ static uint64_t executed_on(struct world *w, struct client *c, uint32_t id)
     sl_put_le32(arg, id);
     sl_put_le32(arg + 5, 1);
     client_send(c, SL_COM_STMT_EXECUTE, arg, sizeof arg);
-    return client_wait(w, c, SL_COM_STMT_EXECUTE, 5000).affected_rows / 100;
+    return client_wait(w, c, SL_COM_STMT_EXECUTE, 60000).affected_rows / 100;
 }
 
 static void test_prepared(void **state)

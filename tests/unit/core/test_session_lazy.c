@@ -95,13 +95,13 @@ static void test_prepared(void **state)
     world_up(&w, LAZY);
     client_open(&w, &c, CLIENT_CAPABILITIES);
     client_send(&c, SL_COM_STMT_PREPARE, sql, sizeof sql - 1);
-    struct answer a = client_wait(&w, &c, SL_COM_STMT_PREPARE, 5000);
+    struct answer a = client_wait(&w, &c, SL_COM_STMT_PREPARE, 60000);
     assert_int_equal(fake_server_connections(&w.servers[PRIMARY]), 0);
     uint8_t arg[9] = {0};
     sl_put_le32(arg, a.stmt_id);
     sl_put_le32(arg + 5, 1);
     client_send(&c, SL_COM_STMT_EXECUTE, arg, sizeof arg);
-    a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000);
+    a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000);
     assert_int_equal(a.affected_rows, 101);
     client_close(&c);
     world_down(&w);

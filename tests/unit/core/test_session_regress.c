@@ -228,7 +228,7 @@ static void test_given_up_server_owes_the_client_an_answer(void **state)
         client_send_text(&c, cases[i].sql);
         assert_true(client_wait(&w, &c, SL_COM_QUERY, 100).is_late);
         w.servers[at].hold_replies = false;
-        struct answer a = client_wait(&w, &c, SL_COM_QUERY, 5000);
+        struct answer a = client_wait(&w, &c, SL_COM_QUERY, 60000);
         if (cases[i].is_retried) {
             assert_int_equal(a.kind, SL_REPLY_KIND_RESULTSET);
             assert_string_equal(a.server, "s1");
@@ -255,7 +255,7 @@ static void test_given_up_server_stays_so_after_a_reset(void **state)
     world_status(&w, 2, 0);
     expect_select_on(&w, &c, "SELECT 1", "s1");
     client_send(&c, SL_COM_RESET_CONNECTION, NULL, 0);
-    assert_int_equal(client_wait(&w, &c, SL_COM_RESET_CONNECTION, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_RESET_CONNECTION, 60000).kind, SL_REPLY_KIND_OK);
     expect_select_on(&w, &c, "SELECT 1", "s2");
     regress_down(&w, &c);
 }
@@ -267,7 +267,7 @@ static void test_refused_database_becomes_current(void **state)
     struct client c;
     regress_up(&w, &c, "");
     client_send(&c, SL_COM_INIT_DB, "good", 4);
-    assert_int_equal(client_wait(&w, &c, SL_COM_INIT_DB, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_INIT_DB, 60000).kind, SL_REPLY_KIND_OK);
     expect_ok(&w, &c, "CREATE TEMPORARY TABLE tt (a INT)");
     for (unsigned i = 0; i < SERVERS; i++) {
         fake_server_break(&w.servers[i], FAKE_ERR_SYNTAX, "USE bad");
@@ -293,7 +293,7 @@ static void test_database_nobody_was_asked_for_becomes_current(void **state)
         world_status(&w, i, 0);
     }
     client_send(&c, SL_COM_INIT_DB, "bad", 3);
-    assert_int_equal(client_wait(&w, &c, SL_COM_INIT_DB, 5000).kind, SL_REPLY_KIND_ERR);
+    assert_int_equal(client_wait(&w, &c, SL_COM_INIT_DB, 60000).kind, SL_REPLY_KIND_ERR);
     for (unsigned i = 0; i < SERVERS; i++) {
         fake_server_revive(&w.servers[i]);
         world_status(&w, i,
@@ -326,7 +326,7 @@ static void test_reset_of_a_statement_asks_a_server_without_it(void **state)
         world_status(&w, PRIMARY, 0);
         sl_put_le32(arg, id);
         client_send(&c, SL_COM_STMT_RESET, arg, sizeof arg);
-        struct answer a = client_wait(&w, &c, SL_COM_STMT_RESET, 5000);
+        struct answer a = client_wait(&w, &c, SL_COM_STMT_RESET, 60000);
         assert_int_equal(a.kind, somebody ? SL_REPLY_KIND_OK : SL_REPLY_KIND_ERR);
         assert_false(a.is_closed);
         assert_int_equal(fake_server_count(&w.servers[1], "COM_STMT_RESET"), 0);

@@ -3,7 +3,7 @@
  * Logins, KILL, limits and shutdown: defects that were there once. Each test is named after what
  * must not happen.
  */
-#include "session_world.h"
+#include "session_regress.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -73,10 +73,10 @@ static void dial(struct client *c, uint16_t port)
     assert_int_equal(connect(c->fd, (struct sockaddr *)&a, sizeof a), 0);
 }
 
-/* The next packet with its header; 0 at the end of the connection. Fails the test after 5 s. */
+/* The next packet with its header; 0 at the end of the connection. Fails the test after a minute. */
 static size_t take_packet(struct world *w, struct client *c, uint8_t *out, size_t size)
 {
-    uint64_t deadline = sl_clock_mono_ms() + 5000;
+    uint64_t deadline = sl_clock_mono_ms() + 60000;
     for (;;) {
         struct sl_slice s = sl_buf_slice(&c->in);
         if (s.len >= 4 && s.len >= 4 + (size_t)sl_get_le24(s.data)) {
@@ -195,7 +195,8 @@ static void test_refused_change_user_loses_the_session(void **state)
     start_change_user(&w, &c);
     fake_server_kill(&w.servers[PRIMARY], false);
     fake_server_kill(&w.servers[1], false);
-    pump_for(&w, 50);
+    world_wait_disconnected(&w, PRIMARY);
+    world_wait_disconnected(&w, 1);
     send_bytes(&c, wrong, sizeof wrong - 1);
     assert_true(take_packet(&w, &c, packet, sizeof packet) > 0);
     assert_int_equal(packet[4], 0xff);
@@ -224,13 +225,13 @@ static void test_command_behind_the_login_answer_is_forgotten(void **state)
     sl_buf_free(&out);
     assert_true(take_packet(&w, &c, packet, sizeof packet) > 0);
     assert_int_equal(packet[4], 0);
-    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 3000).kind, SL_REPLY_KIND_RESULTSET);
+    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 60000).kind, SL_REPLY_KIND_RESULTSET);
     start_change_user(&w, &c);
     send_bytes(&c, token_and_query, sizeof token_and_query - 1);
     assert_true(take_packet(&w, &c, packet, sizeof packet) > 0);
     assert_int_equal(packet[4], 0);
     assert_int_equal(packet[3], 3);
-    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 3000).kind, SL_REPLY_KIND_RESULTSET);
+    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 60000).kind, SL_REPLY_KIND_RESULTSET);
     assert_int_equal(world_count(&w, "SELECT 43"), 1);
     client_close(&c);
     world_down(&w);
@@ -281,7 +282,7 @@ static void test_kill_hits_two_sessions(void **state)
         pump_for(&w, 50);
         expect_ok(&w, &other, "INSERT INTO t VALUES (1)");
         if (i == 0) {
-            assert_true(client_wait(&w, &victim, SL_COM_QUERY, 3000).is_closed);
+            assert_true(client_wait(&w, &victim, SL_COM_QUERY, 60000).is_closed);
         } else {
             expect_ok(&w, &victim, "INSERT INTO t VALUES (1)");
         }
@@ -304,11 +305,11 @@ static void test_kill_takes_the_asker_for_its_victim(void **state)
     client_open(&w, &victim, CLIENT_CAPABILITIES);
     assert_int_equal(victim.id, 1001);
     expect_ok(&w, &asker, "KILL 1001");
-    assert_true(client_wait(&w, &victim, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&w, &victim, SL_COM_QUERY, 60000).is_closed);
     expect_ok(&w, &asker, "INSERT INTO t VALUES (1)");
     struct answer a = client_query(&w, &asker, "KILL 1001"); /* now it is a server's id, our own */
     assert_int_equal(a.code, SL_ER_CONNECTION_KILLED);
-    assert_true(client_wait(&w, &asker, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&w, &asker, SL_COM_QUERY, 60000).is_closed);
     client_close(&victim);
     client_close(&asker);
     world_down(&w);
@@ -398,11 +399,11 @@ static void test_wait_timeout_counts_the_statement(void **state)
     visit_sessions(&w, age_activity);
     assert_true(client_wait(&w, &c, SL_COM_QUERY, 1300).is_late); /* a sweep */
     w.servers[PRIMARY].hold_replies = false;
-    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 3000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_QUERY, 60000).kind, SL_REPLY_KIND_OK);
     pump_for(&w, 1300);
     expect_ok(&w, &c, "UPDATE t SET a=2");
     visit_sessions(&w, age_activity);
-    assert_true(client_wait(&w, &c, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&w, &c, SL_COM_QUERY, 60000).is_closed);
     client_close(&c);
     world_down(&w);
 }
@@ -460,10 +461,12 @@ static void test_shutdown_waits_for_frozen_servers(void **state)
     memset(sql + 8, 'x', sizeof sql - 9);
     sql[sizeof sql - 1] = '\'';
     client_send(&c[1], SL_COM_QUERY, sql, sizeof sql);
-    pump_for(&w, 300);
-    largest_output = 0;
-    visit_sessions(&w, note_output);
-    assert_true(largest_output > 0); /* a client that does not take its result */
+    uint64_t deadline = sl_clock_mono_ms() + 60000;
+    for (largest_output = 0; largest_output == 0;) { /* a client that does not take its result */
+        assert_true(sl_clock_mono_ms() < deadline);
+        pump_for(&w, 50);
+        visit_sessions(&w, note_output);
+    }
     for (unsigned i = 0; i < SERVERS; i++) {
         w.servers[i].hold_replies = true;
     }
@@ -472,7 +475,7 @@ static void test_shutdown_waits_for_frozen_servers(void **state)
     pump_for(&w, 50);
     uint64_t began = sl_clock_mono_ms();
     sl_core_stop(w.core); /* nobody pumps: the servers are frozen */
-    assert_in_range(sl_clock_mono_ms() - began, 0, 4500);
+    assert_in_range(sl_clock_mono_ms() - began, 0, 30000); /* nothing here ends before a minute */
     for (unsigned i = 0; i < SL_ARRAY_LEN(c); i++) {
         client_close(&c[i]);
     }

@@ -44,7 +44,7 @@ static void test_paused_client_sleeps_forever_when_its_server_is_lost(void **sta
     }
     bool was_stopped = sent < 4 + len;
     fake_server_kill(&w.servers[PRIMARY], false);
-    for (uint64_t end = sl_clock_mono_ms() + 10000; sent < 4 + len;) {
+    for (uint64_t end = sl_clock_mono_ms() + 60000; sent < 4 + len;) {
         assert_true(sl_clock_mono_ms() < end);
         ssize_t n = send(c.fd, bytes + sent, 4 + len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         assert_true(n > 0 || errno == EAGAIN);
@@ -56,7 +56,7 @@ static void test_paused_client_sleeps_forever_when_its_server_is_lost(void **sta
     uint8_t exec[] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0xfc, 0};
     sl_put_le32(exec, id);
     client_send(&c, SL_COM_STMT_EXECUTE, exec, sizeof exec);
-    struct answer a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000);
+    struct answer a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000);
     assert_int_equal(a.kind, SL_REPLY_KIND_ERR);
     assert_int_equal(world_count(&w, "COM_STMT_EXECUTE"), 0);
     expect_ok(&w, &c, "INSERT INTO t VALUES (2)");
@@ -77,16 +77,13 @@ static void test_ping_inside_a_streamed_packet(void **state)
     sl_put_le32(head + 5, id);
     assert_int_equal(send(c.fd, head, sizeof head, MSG_NOSIGNAL), sizeof head);
     assert_int_equal(send(c.fd, data, REGRESS_BIG / 2, MSG_NOSIGNAL), REGRESS_BIG / 2);
-    for (uint64_t end = sl_clock_mono_ms() + 3000; sl_clock_mono_ms() < end;) {
-        world_pump(&w, 10);
-    }
-    assert_true(world_count(&w, "COM_PING") > 0); /* the others are kept alive */
+    world_wait_count(&w, "COM_PING", 6); /* the two others are kept alive, for three sweeps */
     assert_int_equal(fake_server_count(&w.servers[PRIMARY], "COM_PING"), 0);
     assert_int_equal(send(c.fd, data, REGRESS_BIG / 2, MSG_NOSIGNAL), REGRESS_BIG / 2);
     uint8_t exec[] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0xfc, 0};
     sl_put_le32(exec, id);
     client_send(&c, SL_COM_STMT_EXECUTE, exec, sizeof exec);
-    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000).kind, SL_REPLY_KIND_OK);
     char text[64];
     snprintf(text, sizeof text, "COM_STMT_SEND_LONG_DATA 101 len %d", 7 + REGRESS_BIG);
     assert_int_equal(fake_server_count(&w.servers[PRIMARY], text), 1);
@@ -101,7 +98,7 @@ static void test_close_inside_a_streamed_packet(void **state)
     regress_up(&w, &c, "");
     uint32_t id = client_prepare(&w, &c, "SELECT ?");
     client_send_execute(&c, id, 5, true);
-    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000).kind, SL_REPLY_KIND_OK);
     world_wait_count(&w, "PREPARE", SERVERS);
     w.servers[1].hold_replies = w.servers[2].hold_replies = true;
     uint32_t gone = client_prepare(&w, &c, "SELECT 'gone'");
@@ -126,7 +123,7 @@ static void test_close_inside_a_streamed_packet(void **state)
     uint8_t exec[] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0xfc, 0};
     sl_put_le32(exec, id);
     client_send(&c, SL_COM_STMT_EXECUTE, exec, sizeof exec);
-    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000).kind, SL_REPLY_KIND_OK);
     assert_int_equal(world_count(&w, "COM_STMT_SEND_LONG_DATA"), 1);
     assert_int_equal(world_count(&w, "COM_STMT_CLOSE"), SERVERS);
     regress_down(&w, &c);
@@ -168,7 +165,7 @@ static void test_slow_prepare_misses_the_session_execute(void **state)
     client_send_execute(&c, id, 5, true);
     assert_true(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 100).is_late);
     w.servers[1].hold_replies = false;
-    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000).kind, SL_REPLY_KIND_OK);
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000).kind, SL_REPLY_KIND_OK);
     world_wait_count(&w, "COM_STMT_EXECUTE", SERVERS);
     assert_int_equal(fake_server_count(&w.servers[1], "COM_STMT_EXECUTE"), 1);
     regress_down(&w, &c);
@@ -215,7 +212,7 @@ static void test_session_execute_without_its_long_data(void **state)
             expect_ok(&w, &c, "UPDATE t SET a=1");
         }
         client_send(&c, SL_COM_STMT_EXECUTE, exec, sizeof exec);
-        struct answer a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 5000);
+        struct answer a = client_wait(&w, &c, SL_COM_STMT_EXECUTE, 60000);
         assert_int_equal(a.kind, lost == 0 ? SL_REPLY_KIND_ERR : SL_REPLY_KIND_OK);
         assert_int_equal(fake_server_count(&w.servers[lost], "COM_STMT_EXECUTE"), 0);
         for (unsigned i = 0; i < 4; i++) {
@@ -282,7 +279,7 @@ static void send_packet(struct world *w, struct client *c, uint8_t seq, uint8_t 
         bytes[4] = command;
         memcpy(bytes + 5, "INSERT", SL_MIN(len - 1, 6));
     }
-    for (uint64_t end = sl_clock_mono_ms() + 10000; sent < all;) {
+    for (uint64_t end = sl_clock_mono_ms() + 60000; sent < all;) {
         assert_true(sl_clock_mono_ms() < end);
         ssize_t n = send(c->fd, bytes + sent, all - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         assert_true(n > 0 || errno == EAGAIN);
@@ -315,7 +312,7 @@ static void test_answer_in_the_middle_of_a_long_command(void **state)
         assert_int_equal(recv(c.fd, answer, sizeof answer, MSG_DONTWAIT), -1);
         send_packet(&w, &c, 2, 0, cases[i].last_len);
         struct pollfd p = {c.fd, POLLIN, 0};
-        assert_int_equal(poll(&p, 1, 5000), 1);
+        assert_int_equal(poll(&p, 1, 60000), 1);
         assert_true(recv(c.fd, answer, sizeof answer, MSG_DONTWAIT) > 7);
         assert_int_equal(answer[3], 3);
         assert_int_equal(answer[4], 0xff);

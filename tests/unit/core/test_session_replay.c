@@ -209,7 +209,7 @@ static void test_implicit_commit(void **state)
     world_forget(&w);
     fake_server_break(&w.servers[1], FAKE_RST_BEFORE, "CREATE TABLE");
     client_send_text(&c, "CREATE TABLE x (a INT)");
-    a = client_wait(&w, &c, SL_COM_QUERY, 10000);
+    a = client_wait(&w, &c, SL_COM_QUERY, 60000);
     assert_int_equal(a.code, SL_ER_ERROR_DURING_COMMIT);
     assert_int_equal(fake_server_count(&w.servers[1], "INSERT"), 0);
     down(&w, &c);

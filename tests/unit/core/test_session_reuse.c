@@ -15,7 +15,7 @@
 static uint32_t prepare(struct world *w, struct client *c, const char *sql)
 {
     client_send(c, SL_COM_STMT_PREPARE, sql, strlen(sql));
-    return client_wait(w, c, SL_COM_STMT_PREPARE, 5000).stmt_id;
+    return client_wait(w, c, SL_COM_STMT_PREPARE, 60000).stmt_id;
 }
 
 static struct answer execute(struct world *w, struct client *c, uint32_t id)
@@ -24,7 +24,7 @@ static struct answer execute(struct world *w, struct client *c, uint32_t id)
     sl_put_le32(arg, id);
     sl_put_le32(arg + 5, 1);
     client_send(c, SL_COM_STMT_EXECUTE, arg, sizeof arg);
-    return client_wait(w, c, SL_COM_STMT_EXECUTE, 5000);
+    return client_wait(w, c, SL_COM_STMT_EXECUTE, 60000);
 }
 
 static void close_stmt(struct client *c, uint32_t id)
@@ -131,7 +131,7 @@ static void test_reset(void **state)
     up(&w, &c, REUSE);
     close_stmt(&c, prepare(&w, &c, "SELECT 1"));
     client_send(&c, SL_COM_RESET_CONNECTION, NULL, 0);
-    client_wait(&w, &c, SL_COM_RESET_CONNECTION, 5000);
+    client_wait(&w, &c, SL_COM_RESET_CONNECTION, 60000);
     prepare(&w, &c, "SELECT 1");
     assert_int_equal(reused(&w), 0);
     down(&w, &c);
@@ -147,7 +147,7 @@ static void test_failed(void **state)
         fake_server_break(&w.servers[i], FAKE_ERR_SYNTAX, "PREPARE");
     }
     client_send(&c, SL_COM_STMT_PREPARE, "SELECT 1", 8);
-    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_PREPARE, 5000).kind, SL_REPLY_KIND_ERR);
+    assert_int_equal(client_wait(&w, &c, SL_COM_STMT_PREPARE, 60000).kind, SL_REPLY_KIND_ERR);
     assert_int_equal(prepare(&w, &c, "SELECT 1"), 1);
     assert_int_equal(reused(&w), 0);
     down(&w, &c);
@@ -162,7 +162,7 @@ static void test_new_connection(void **state)
     uint32_t id = prepare(&w, &c, "INSERT INTO t VALUES (1)");
     close_stmt(&c, id);
     fake_server_kill(&w.servers[PRIMARY], false);
-    for (unsigned i = 0; i < 5000 && sl_server_connections(w.core->servers[PRIMARY]) > 0; i++) {
+    for (unsigned i = 0; i < 60000 && sl_server_connections(w.core->servers[PRIMARY]) > 0; i++) {
         world_pump(&w, 1); /* until the loss is noticed */
     }
     expect_ok(&w, &c, "INSERT INTO t VALUES (2)");

@@ -211,7 +211,7 @@ static void test_one_session_is_seen(void **state)
         assert_int_equal(sl_inspect_kill(x.w.core, id, 0), SL_ENOENT);
     }
     assert_int_equal(sl_inspect_kill(x.w.core, x.c.id, 0), SL_OK);
-    assert_true(client_wait(&x.w, &x.c, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&x.w, &x.c, SL_COM_QUERY, 60000).is_closed);
     down(&x);
 }
 
@@ -249,7 +249,7 @@ static void test_kill(void **state)
     expect_ok(&x.w, &victim, "INSERT INTO t VALUES (1)");
     snprintf(sql, sizeof sql, "KILL %u", thread_of(&x, &victim));
     assert_int_equal(client_query(&x.w, &x.c, sql).code, 0);
-    assert_true(client_wait(&x.w, &victim, SL_COM_QUERY, 3000).is_closed);
+    assert_true(client_wait(&x.w, &victim, SL_COM_QUERY, 60000).is_closed);
     expect_ok(&x.w, &x.c, "INSERT INTO t VALUES (1)");
     client_close(&victim);
     down(&x);

@@ -153,7 +153,7 @@ static void test_timers_in_a_loop(void **state)
     sl_timer_start(loop, &two, 20);
     assert_true(sl_timer_is_running(&one));
     RUN_UNTIL(loop, fired_one == 1);
-    assert_true(fired_ms - start_ms >= 20 && fired_ms - start_ms < 200);
+    assert_true(fired_ms - start_ms >= 20);
     assert_int_equal(fired_two, 0);
     assert_false(sl_timer_is_running(&two));
     RUN_UNTIL(loop, fired_one == 5);

@@ -381,7 +381,7 @@ static void test_connect_timeout(void **state)
     uint64_t start = sl_clock_mono_ms();
     int client = world_client(w);
     int server = world_server(w, 1);
-    assert_in_range(sl_clock_mono_ms() - start, 60, 2000);
+    assert_in_range(sl_clock_mono_ms() - start, 60, 60000);
     send_text(server, "hi");
     expect_text(w, client, "hi");
     /* A client that leaves while it waits for its server. */
@@ -401,14 +401,14 @@ static void test_connect_timeout(void **state)
 static void test_idle_timeout(void **state)
 {
     struct world *w = world_new(state, true);
-    w->settings.idle_timeout = 150;
+    w->settings.idle_timeout = 3000;
     world_open(w);
     int client = world_client(w);
     int server = world_server(w, 0);
     send_text(server, "hi");
     expect_text(w, client, "hi");
     uint64_t start = sl_clock_mono_ms();
-    while (sl_clock_mono_ms() - start < 300) { /* traffic keeps it */
+    while (sl_clock_mono_ms() - start < 4000) { /* traffic keeps it */
         send_text(client, "x");
         expect_text(w, server, "x");
         sl_loop_turn(w->worker.loop, 20);

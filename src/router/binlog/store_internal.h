@@ -4,6 +4,7 @@
  *
  *   store.c          catalogue, questions                     any thread, under `lock`
  *   store_scan.c     what is in the directories               control thread, before anybody else
+ *   store_fit.c      is an archived file one of this log?  control thread, keeper
  *   store_open.c     open, recovery of the last file, close   control thread
  *   store_request.c  the position that was asked for          any thread, under `lock`
  *   store_head.c     the first events of a file               -
@@ -296,6 +297,10 @@ int sl_store_scan(struct sl_store *s, struct sl_err *err);
 int sl_store_recover(struct sl_store *s, struct sl_err *err);
 /* Archived files that continue the catalogue downwards. */
 int sl_store_scan_archive(struct sl_store *s, struct sl_err *err);
+/* Does the log that begins with state `next` go on from the end of `e`? False: *err says why not. SL_ESYS,
+ * SL_ENOMEM. Nobody else knows `e` yet. */
+int sl_store_fits(struct sl_store *s, struct sl_store_entry *e, const struct sl_gtid_list *next,
+                  bool *ret, struct sl_err *err);
 /* The first number of an empty store: behind those of archived files, which belong to a log that
  * was deleted, with one left out so that they are not taken for what comes before. */
 int sl_store_scan_first_number(struct sl_store *s, uint64_t *ret, struct sl_err *err);

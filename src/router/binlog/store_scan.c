@@ -424,6 +424,42 @@ static uint64_t number_before(struct sl_store *s)
     return number;
 }
 
+static void say_strange(struct sl_store *s, uint64_t number, const char *why)
+{
+    char name[SL_BINLOG_FILE_NAME_MAX + 1];
+    sl_store_file_name(s, number, name);
+    sl_log_error(
+        "'%s/%s' and what is older in the archive is not served: %s, so it is of another log "
+        "of that name. Replicas that need older files get error 1236. Move the files of the "
+        "other log to another directory",
+        s->archivedir, name, why);
+}
+
+/* The file in front of the catalogue's first. SL_ENOENT: it is none of this log. */
+static int load_archived(struct sl_store *s, const struct found *f, struct sl_err *err)
+{
+    struct sl_store_entry *e;
+    bool fits = false;
+    int rc = load(s, f, true, &e, err);
+    if (rc < 0) {
+        return rc;
+    }
+    /* The first one stays: this is the keeper, or there is none yet. */
+    pthread_mutex_lock(&s->lock);
+    const struct sl_gtid_list *next = &s->entries[0]->head.list;
+    pthread_mutex_unlock(&s->lock);
+    rc = sl_store_fits(s, e, next, &fits, err);
+    if (rc == SL_OK && fits) {
+        return insert_first(s, e);
+    }
+    sl_store_entry_unref(e);
+    if (rc == SL_OK) {
+        say_strange(s, f->number, err->text);
+        rc = SL_ENOENT;
+    }
+    return rc;
+}
+
 int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
 {
     struct finds all = {0};
@@ -431,13 +467,10 @@ int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
     int rc = may_have ? list(s, s->archivedir, &all, err) : SL_OK;
     const struct found *f = find(&all, number_before(s));
     while (rc == SL_OK && f != NULL) {
-        struct sl_store_entry *e;
-        rc = load(s, f, true, &e, err);
-        if (rc == SL_OK) {
-            rc = insert_first(s, e);
-        }
+        rc = load_archived(s, f, err);
         f = find(&all, number_before(s));
     }
+    rc = rc == SL_ENOENT ? SL_OK : rc;
     sl_free(all.file);
     atomic_store(&s->knows_archive, rc == SL_OK);
     return rc;

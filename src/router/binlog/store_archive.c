@@ -4,7 +4,8 @@
  * catalogue and is read where it is now.
  *
  * A file of that name in the archive that is equal is taken as the copy (the last attempt got that
- * far); one that differs is not touched, and the file stays here. Keeper's thread.
+ * far); one that differs is not touched, and the file stays here. So the archive must never be the
+ * data directory itself, where each file is its own copy. Keeper's thread.
  */
 #include "router/binlog/store_internal.h"
 
@@ -21,6 +22,19 @@
 enum {
     COPY_SIZE = 1024 * 1024
 };
+
+int sl_store_archive_check(const struct sl_store *s, struct sl_err *err)
+{
+    struct stat data, archive;
+    bool is_same = s->archivedir != NULL && stat(s->archivedir, &archive) == 0 &&
+                   stat(s->datadir, &data) == 0 && archive.st_dev == data.st_dev &&
+                   archive.st_ino == data.st_ino;
+    return is_same
+               ? sl_err_set(err, SL_EINVAL,
+                            "archivedir '%s' is the data directory '%s': it must be another one",
+                            s->archivedir, s->datadir)
+               : SL_OK;
+}
 
 /* Copies (to >= 0) or reads a file; size and CRC of what was read. */
 static int read_through(struct sl_store *s, const char *path, int to, uint64_t *ret_size,
@@ -140,7 +154,10 @@ int sl_store_archive(struct sl_store *s, struct sl_store_entry *e, struct sl_err
 {
     char from[PATH_MAX], to[PATH_MAX], index[PATH_MAX];
     const char *suffix = e->is_compressed ? ".zst" : ""; /* the keeper alone changes it */
-    int rc = sl_store_path(s, s->datadir, e->number, suffix, from, err);
+    int rc = sl_store_archive_check(s, err); /* a mount or link may have come since the start */
+    if (rc == SL_OK) {
+        rc = sl_store_path(s, s->datadir, e->number, suffix, from, err);
+    }
     if (rc == SL_OK) {
         rc = sl_store_path(s, s->archivedir, e->number, suffix, to, err);
     }

@@ -385,6 +385,8 @@ void sl_store_keeper_wake(struct sl_store *s);
  * that is earlier; *why gets what went wrong. */
 void sl_store_purge_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why);
 void sl_store_compress_run(struct sl_store *s, uint64_t *ret_due_ms, struct sl_err *why);
+/* SL_EINVAL: the archive is the data directory. */
+int sl_store_archive_check(const struct sl_store *s, struct sl_err *err);
 /* Copies, compares, deletes. SL_ESTATE: interrupted. */
 int sl_store_archive(struct sl_store *s, struct sl_store_entry *e, struct sl_err *err);
 /* Deletes the files of an entry that is not in the catalogue any more. */

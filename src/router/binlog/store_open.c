@@ -37,7 +37,7 @@ static int cut(struct sl_store *s, struct sl_store_writer *w, const char *path,
         "binlog file '%s': %llu bytes behind the last complete group at %llu are cut off "
         "(%s)",
         path, (unsigned long long)(size - walked->end), (unsigned long long)walked->end,
-        walked->why.text);
+        walked->why.text[0] ? walked->why.text : "an unfinished group");
     s->stats.torn_bytes += size - walked->end;
     if (sl_store_io->truncate(w->fd, (off_t)walked->end) != 0) {
         return sl_store_fail(s, "cannot cut", path, err);
@@ -248,7 +248,10 @@ static int open_store(struct sl_store *s, struct sl_err *err)
         return sl_err_set(err, SL_ESYS, "cannot make the directory '%s': %s", failed,
                           strerror(errno));
     }
-    int rc = lock_dir(s, err);
+    int rc = sl_store_archive_check(s, err);
+    if (rc == SL_OK) {
+        rc = lock_dir(s, err);
+    }
     if (rc == SL_OK) {
         rc = sl_store_scan(s, err);
     }

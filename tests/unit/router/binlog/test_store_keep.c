@@ -478,6 +478,30 @@ static void test_archive_has_it(void **state)
     fixture_end(&f);
 }
 
+/* There each file would be its own copy, and be deleted. */
+static void test_archive_is_the_store(void **state)
+{
+    struct fixture f;
+    struct sl_err err = SL_ERR_INIT;
+    fixture_init_archive(&f);
+    fixture_open(&f);
+    fixture_close(&f);
+    assert_int_equal(rmdir(f.archivedir), 0);
+    assert_int_equal(symlink(f.datadir, f.archivedir), 0);
+    assert_int_equal(sl_store_open(&f.config, &f.store, &err), SL_EINVAL);
+    assert_non_null(strstr(err.text, f.archivedir));
+    assert_int_equal(unlink(f.archivedir), 0);
+    fixture_open(&f);
+    assert_int_equal(symlink(f.datadir, f.archivedir), 0); /* while it is open */
+    files(&f, 5);
+    struct sl_store_stats stats;
+    FIXTURE_WAIT((sl_store_stats(f.store, &stats), stats.keeper_error[0] != '\0'));
+    assert_non_null(strstr(stats.keeper_error, "data directory"));
+    expect_groups(&f, "", 1, 50);
+    assert_int_equal(unlink(f.archivedir), 0);
+    fixture_end(&f);
+}
+
 static void test_archive_of_compressed(void **state)
 {
     struct fixture f;
@@ -613,6 +637,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_archive),
         cmocka_unit_test(test_archive_gone_and_back),
         cmocka_unit_test(test_archive_has_it),
+        cmocka_unit_test(test_archive_is_the_store),
         cmocka_unit_test(test_archive_of_compressed),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_request),

@@ -94,6 +94,12 @@ def test_values_of_variables(relay, trio):
     assert everything['server_id'] == str(SERVER_ID) and 'gtid_binlog_pos' in everything
     assert dict(relay.sql("SHOW VARIABLES LIKE 'gtid%'")).keys() <= everything.keys()
     assert relay.sql("SHOW VARIABLES LIKE 'no_such_variable'") == []
+    assert relay.sql('/*!40101 SELECT 1, -2, 1.5, 1e5, 0x41 */') == \
+        [['1', '-2', '1.5', '1e5', '0x41']]
+    relay.sql('SET GLOBAL binlog_expire_logs_seconds=43200')
+    assert dict(relay.sql("SHOW VARIABLES LIKE '%expire_log%'")) == {
+        'binlog_expire_logs_seconds': '43200', 'expire_log_duration': '43200000ms',
+        'expire_log_minimum_files': '2', 'expire_logs_days': '0.500000'}
 
 
 def test_gtid_wait(relay, trio):
@@ -202,6 +208,8 @@ def test_errors_of_statements(relay, trio):
     relay.catches_up(trio[0])
     fails(relay, 'SELECT * FROM mysql.user', 1064)
     fails(relay, 'INSERT INTO d.t VALUES (1)', 1064)
+    fails(relay, "SET PASSWORD = PASSWORD('x')", 1235, ['accounts'])
+    fails(relay, 'SET GLOBAL max_binlog_size=100', 1231, ['max_binlog_size', '4096'])
     fails(relay, "PURGE BINARY LOGS TO 'nothing.000099'", 1373)
     relay.sql('STOP SLAVE')
     fails(relay, 'CHANGE MASTER TO MASTER_NOSUCH=1', 1064, ['MASTER_NOSUCH'])

@@ -23,6 +23,7 @@
 #include "router/binlog/store_io.h"
 #include "router/routers.h"
 
+#define BINLOG_SIZE_MIN 4096  /* as at a server; less would make a file of each group */
 #define COMMON_SERVER_ID 1234 /* what a relay without one has elsewhere */
 #define KEY_FILE_MAX 65536
 #define MACHINE_ID "/etc/machine-id"
@@ -49,6 +50,11 @@ int sl_relay_datadir_make(const char *path, struct sl_err *err)
 
 int sl_relay_settings_check(const struct sl_binlog_settings *t, struct sl_err *err)
 {
+    if (t->max_binlog_size > 0 && t->max_binlog_size < BINLOG_SIZE_MIN) {
+        return sl_err_set(err, SL_EINVAL,
+                          "max_binlog_size=%lld is too small; allowed: 0, or %d and more",
+                          (long long)t->max_binlog_size, BINLOG_SIZE_MIN);
+    }
     if (t->expiration_mode != SL_BINLOG_ARCHIVE) {
         return SL_OK;
     }

@@ -209,12 +209,21 @@ int sl_relay_value_text(struct sl_relay_session *rs, const struct sl_relay_value
     return SL_ENOENT;
 }
 
+/* 1e5, 0x41 and 1.5 are answered as text, as they were written. */
+static bool is_integer(struct sl_slice number)
+{
+    size_t at = number.len > 0 && (number.data[0] == '-' || number.data[0] == '+');
+    while (at < number.len && number.data[at] >= '0' && number.data[at] <= '9') {
+        at++;
+    }
+    return at == number.len && number.len <= 18;
+}
+
 static uint8_t type_of(const struct sl_relay_value *v)
 {
     const struct function *f =
         v->kind == SL_RELAY_CALL || v->kind == SL_RELAY_WORD ? find(v->text) : NULL;
-    bool is_integer = v->kind == SL_RELAY_NUMBER && !memchr(v->text.data, '.', v->text.len);
-    return f ? f->type : is_integer ? SL_TYPE_LONGLONG : 0;
+    return f ? f->type : v->kind == SL_RELAY_NUMBER && is_integer(v->text) ? SL_TYPE_LONGLONG : 0;
 }
 
 /* One column into `out`. As sl_relay_value_text(). */

@@ -444,21 +444,18 @@ static bool begins(struct sl_relay_parser *p, const char *begin)
     return true;
 }
 
-static void restart(struct sl_relay_parser *p, const uint8_t *sql)
+bool sl_parser_statement(struct sl_relay_parser *p)
 {
-    struct sl_relay_statement *st = p->statement;
-    sl_lexer_init(&p->lexer, sql, (size_t)(p->end - sql), 0);
-    st->has_option = false;
-    st->connection = sl_slice(NULL, 0);
-    st->memory_used = 0;
-    p->token.end = NULL;
-    sl_parser_next(p);
-}
-
-bool sl_parser_statement(struct sl_relay_parser *p, const uint8_t *sql)
-{
+    /* Not the text alone: the first word may stand in an executable comment. */
+    const struct sl_lexer lexer = p->lexer;
+    const struct sl_token token = p->token;
     for (unsigned i = 0; i < SL_ARRAY_LEN(statements) && p->rc == SL_OK; i++) {
-        restart(p, sql);
+        struct sl_relay_statement *st = p->statement;
+        p->lexer = lexer;
+        p->token = token;
+        st->has_option = false;
+        st->connection = sl_slice(NULL, 0);
+        st->memory_used = 0;
         if (begins(p, statements[i].begin)) {
             p->statement->kind = statements[i].kind;
             return statements[i].rest(p);
@@ -471,7 +468,8 @@ int sl_relay_statement_parse(const uint8_t *sql, size_t len, struct sl_relay_sta
 {
     memset(ret, 0, sizeof *ret);
     struct sl_relay_parser p = {.statement = ret, .begin = sql, .end = sql + len};
-    restart(&p, sql);
+    sl_lexer_init(&p.lexer, sql, len, 0);
+    sl_parser_next(&p);
     while (sl_token_is_op(&p.token, ';')) {
         sl_parser_next(&p);
     }
@@ -479,7 +477,7 @@ int sl_relay_statement_parse(const uint8_t *sql, size_t len, struct sl_relay_sta
         ret->kind = SL_RELAY_EMPTY;
         return SL_OK;
     }
-    bool is_good = sl_parser_statement(&p, p.token.begin);
+    bool is_good = sl_parser_statement(&p);
     bool is_behind = false;
     while (is_good && sl_parser_take_op(&p, ';')) {
         is_behind = true;

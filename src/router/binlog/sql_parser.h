@@ -30,8 +30,8 @@ bool sl_parser_take_number(struct sl_relay_parser *p, uint64_t *ret);
 /* True, and rc is set, if there is no room for one more. */
 bool sl_parser_full(struct sl_relay_parser *p, unsigned count, unsigned max);
 
-/* A statement whose text begins at `sql`. */
-bool sl_parser_statement(struct sl_relay_parser *p, const uint8_t *sql);
+/* A statement that begins with the token that is next. */
+bool sl_parser_statement(struct sl_relay_parser *p);
 bool sl_parser_limit(struct sl_relay_parser *p);
 /* What follows the first words; false: it cannot. */
 bool sl_parser_select(struct sl_relay_parser *p);

@@ -269,7 +269,7 @@ bool sl_parser_set_statement(struct sl_relay_parser *p)
     }
     sl_parser_next(p);
     st->setting_count = 0;
-    return !sl_parser_is_end(p) && sl_parser_statement(p, p->token.begin);
+    return !sl_parser_is_end(p) && sl_parser_statement(p);
 }
 
 /* ---- CHANGE MASTER TO ---- */

@@ -208,9 +208,16 @@ static bool take_global(struct sl_relay_session *rs, const struct sl_relay_setti
     return false;
 }
 
-/* A parameter of the router without GLOBAL would look as if it were the session's. */
-static bool refuse_scope(struct sl_relay_session *rs, const struct sl_relay_setting *s)
+/* A parameter of the router without GLOBAL would look as if it were the session's; a password that
+ * was taken and not kept would look changed. */
+static bool refuse_setting(struct sl_relay_session *rs, const struct sl_relay_setting *s)
 {
+    if (!s->is_user && sl_slice_equal_nocase(s->name, "password")) {
+        sl_session_answer_error(rs->session, 1235, "42000",
+                                "This version of a binlog relay doesn't yet support 'SET "
+                                "PASSWORD': accounts are those of the servers");
+        return true;
+    }
     if (s->is_user || is_global(s) || !row_of(s->name)) {
         return false;
     }
@@ -313,7 +320,7 @@ void sl_relay_set(struct sl_relay_session *rs, const struct sl_relay_statement *
     const struct sl_relay_setting *position = NULL;
     bool has_global = false;
     for (unsigned i = 0; i < st->setting_count; i++) {
-        if (refuse_scope(rs, &st->settings[i])) {
+        if (refuse_setting(rs, &st->settings[i])) {
             return;
         }
         has_global |= is_global(&st->settings[i]);

@@ -82,7 +82,7 @@ static int get_time_zone(struct sl_relay_session *rs, struct sl_buf *out)
     return sl_buf_append_text(out, tm.tm_zone);
 }
 
-static int milliseconds_as_s(struct sl_relay_session *rs, const char *name, struct sl_buf *out)
+static int64_t milliseconds_of(struct sl_relay_session *rs, const char *name)
 {
     struct sl_binlog_settings t;
     sl_relay_in_force(sl_relay_of(rs->session), &t);
@@ -90,7 +90,12 @@ static int milliseconds_as_s(struct sl_relay_session *rs, const char *name, stru
     int64_t ms;
     memcpy(&ms, (const char *)&t + row->offset, sizeof ms);
     sl_settings_clear(&sl_settings_binlogrouter, &t);
-    return sl_buf_printf(out, "%lld", (long long)ms / 1000);
+    return ms;
+}
+
+static int milliseconds_as_s(struct sl_relay_session *rs, const char *name, struct sl_buf *out)
+{
+    return sl_buf_printf(out, "%lld", (long long)milliseconds_of(rs, name) / 1000);
 }
 
 static int get_net_timeout(struct sl_relay_session *rs, struct sl_buf *out)
@@ -101,6 +106,12 @@ static int get_net_timeout(struct sl_relay_session *rs, struct sl_buf *out)
 static int get_expire(struct sl_relay_session *rs, struct sl_buf *out)
 {
     return milliseconds_as_s(rs, "expire_log_duration", out);
+}
+
+static int get_expire_days(struct sl_relay_session *rs, struct sl_buf *out)
+{
+    return sl_buf_printf(out, "%.6f",
+                         (double)milliseconds_of(rs, "expire_log_duration") / 86400000);
 }
 
 /* A parameter of the router: `fixed` and `get` NULL. Sorted by name. */
@@ -136,7 +147,7 @@ static const struct variable {
     {"expiration_mode", NULL, NULL},
     {"expire_log_duration", NULL, NULL},
     {"expire_log_minimum_files", NULL, NULL},
-    {"expire_logs_days", "0.000000", NULL},
+    {"expire_logs_days", NULL, get_expire_days},
     {"gtid_ahead_timeout", NULL, NULL},
     {"gtid_binlog_pos", NULL, get_position},
     {"gtid_binlog_state", NULL, get_state},

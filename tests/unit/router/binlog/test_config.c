@@ -103,6 +103,19 @@ static void archive_needs_a_place(void **state)
     assert_int_equal(sl_relay_settings_check(&t, &err), SL_OK);
 }
 
+/* A file of each group is nobody's wish. */
+static void sizes(void **state)
+{
+    struct sl_err err = SL_ERR_INIT;
+    struct sl_binlog_settings t = {.max_binlog_size = 1};
+    assert_int_equal(sl_relay_settings_check(&t, &err), SL_EINVAL);
+    assert_non_null(strstr(err.text, "max_binlog_size=1 "));
+    t.max_binlog_size = 4096;
+    assert_int_equal(sl_relay_settings_check(&t, &err), SL_OK);
+    t.max_binlog_size = 0;
+    assert_int_equal(sl_relay_settings_check(&t, &err), SL_OK);
+}
+
 /* At least one file stays, and one of them plain. */
 static void tuning(void **state)
 {
@@ -147,7 +160,7 @@ int main(void)
         cmocka_unit_test(keys),       cmocka_unit_test(wrong_keys),
         cmocka_unit_test(server_ids), cmocka_unit_test(directories),
         cmocka_unit_test(tuning),     cmocka_unit_test(archive_needs_a_place),
-        cmocka_unit_test(times),
+        cmocka_unit_test(sizes),      cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 """Reads heed what a Galera node says about itself: its queue, being a donor, leaving."""
 import contextlib
 
+from conftest import client_connections
 from sealane import wait_applied, wait_until
 
 WHERE = 'SELECT @@wsrep_node_name'
@@ -38,6 +39,10 @@ def seen(conn, count=12):
 def reads_everywhere(conn):
     """The session has its connections to both replicas."""
     wait_until(lambda: seen(conn) == REPLICAS, 30, 'both replicas are read')
+
+
+def app_connections(node):
+    return [row[0] for row in client_connections(node) if row[1] == 'app']
 
 
 def write(cluster, count):
@@ -109,3 +114,22 @@ def test_reject_queries_gets_nothing(cluster, make_sealane):
             assert seen(c) == {'galera-73'}
         finally:
             cluster.nodes[1].sql('SET GLOBAL wsrep_reject_queries=NONE')
+
+
+def test_open_sessions_read_a_replica_that_is_back(cluster, make_sealane):
+    """A session that has lost a connection does not stay with the replicas it has left."""
+    s = make_sealane(cluster)
+    s.wait_healthy()
+    with s.wire() as c:
+        c.query('SET @kept = 7')
+        reads_everywhere(c)
+        node = cluster.node('72')
+        for number in app_connections(node):
+            node.sql('KILL %s' % number)
+        wait_until(lambda: seen(c) == REPLICAS, 20, 'both are read after a KILL')
+        s.set_state('Galera-72', 'maintenance')
+        wait_until(lambda: not app_connections(node), 20, 'the idle connection is closed')
+        assert seen(c) == {'galera-73'}
+        s.set_state('Galera-72', 'maintenance', clear=True)
+        wait_until(lambda: seen(c) == REPLICAS, 20, 'both are read after the maintenance')
+        assert {c.value('SELECT @kept') for _ in range(12)} == {'7'}

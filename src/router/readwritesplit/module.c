@@ -96,30 +96,6 @@ static void instance_free(void *instance)
     sl_free(instance);
 }
 
-static void open_replicas(struct rws *r)
-{
-    struct sl_session *s = r->session;
-    uint64_t wanted = (uint64_t)SL_MIN(r->cfg->slave_connections, r->cfg->max_slave_connections);
-    for (uint64_t n = 0; n < wanted; n++) {
-        int best = RWS_NONE;
-        for (int i = 0; i < (int)s->backend_count; i++) {
-            struct sl_server *server = s->service->servers[i];
-            if (s->backends[i] || sl_status_is_master(sl_server_status(server)) ||
-                !rws_is_usable_for_reads(r, i)) {
-                continue;
-            }
-            if (best == RWS_NONE ||
-                sl_server_connections(server) < sl_server_connections(s->service->servers[best])) {
-                best = i;
-            }
-        }
-        if (best == RWS_NONE) {
-            return;
-        }
-        rws_connect(r, best);
-    }
-}
-
 static void free_state(struct rws *r)
 {
     rws_replay_free(r);
@@ -162,7 +138,7 @@ static bool open_connections(struct rws *r, struct sl_err *err)
                    "No usable Master is known (master_failure_mode=fail_instantly)");
         return false;
     }
-    open_replicas(r);
+    rws_open_replicas(r);
     return true;
 }
 

@@ -277,6 +277,7 @@ void rws_route_replica(struct rws *r, struct sl_request *rq, const struct rws_pa
             return;
         }
     } else {
+        rws_renew_replicas(r);
         position = rws_select_replica(r, slot);
     }
     if (position == RWS_NONE) {

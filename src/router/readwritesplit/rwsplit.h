@@ -148,9 +148,10 @@ struct rws {
     bool next_trx_sent;  /* SET TRANSACTION is pending on the primary */
     /* servers whose state cannot be made equal: never again in this session */
     uint64_t bad;
-    uint64_t tried;         /* servers that failed for the command in progress */
-    uint64_t denied;        /* servers that refused the user when they were tried last */
-    uint64_t held_since_ms; /* 0 = nothing is held or waiting */
+    uint64_t tried;              /* servers that failed for the command in progress */
+    uint64_t denied;             /* servers that refused the user when they were tried last */
+    uint64_t held_since_ms;      /* 0 = nothing is held or waiting */
+    uint64_t replicas_opened_ms; /* when rws_open_replicas was called last */
     uint32_t write_order;
     /* the command in progress */
     uint32_t type;
@@ -248,6 +249,12 @@ void rws_drop_saved(struct rws *r);
 int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose,
              uint32_t tag);
 int rws_connect(struct rws *r, int position);
+/* Opens replicas up to slave_connections, those with the fewest connections first; nothing waits
+ * for them. */
+void rws_open_replicas(struct rws *r);
+/* The same for a session that reads, RENEW_REPLICAS_MS after the last time at the earliest: a
+ * replica that has come back is read again by sessions that were open before. */
+void rws_renew_replicas(struct rws *r);
 /* Ends the READ ONLY transaction that the replica of the session has open. */
 void rws_end_elsewhere(struct rws *r);
 /* The session is locked to the primary from now on. */

@@ -278,7 +278,7 @@ class BinlogClient(Wire):
         self.number = 1
         return self
 
-    def next(self, timeout_s=10):
+    def next(self, timeout_s=60):
         """The next event; None at an EOF packet.  WireError, Lost, or a socket's timeout."""
         self.sock.settimeout(timeout_s)
         p = self.recv()
@@ -318,7 +318,7 @@ class BinlogClient(Wire):
         self.seq = 0
         self.send(b'\xef' + struct.pack('<Q', e.log_pos) + self.file.encode())
 
-    def until_group(self, gtid, deadline_s=10, ack=False):
+    def until_group(self, gtid, deadline_s=60, ack=False):
         """Reads (and collects) up to the end of this group; the events read."""
         out = []
         while True:
@@ -331,7 +331,7 @@ class BinlogClient(Wire):
             if self.groups.feed(e) == gtid:
                 return out
 
-    def until_end(self, deadline_s=10):
+    def until_end(self, deadline_s=60):
         """Everything up to the EOF packet (a dump with NON_BLOCK)."""
         out = []
         while True:

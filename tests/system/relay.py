@@ -18,6 +18,7 @@ from sealane import Sealane, section, wait_until
 
 LONG = os.environ.get('SEALANE_LONG') == '1'
 SERVER_ID = 4000
+DEADLINE_S = 90                                  # for everybody to have everything
 USER, PASSWORD = 'repl_user', 'SecretP@ssw0rd'
 # flush=2: what a killed process had committed is there again, without an fsync per commit
 SETTINGS = ['rpl_semi_sync_master_enabled=OFF', 'rpl_semi_sync_slave_enabled=OFF',
@@ -49,8 +50,8 @@ class Relay(Sealane):
             text += section('Monitor', **dict(
                 {'type': 'monitor', 'module': 'galeramon', 'servers': names, 'user': 'maxuser',
                  'password': 'SecretP@ssw0rd', 'monitor_interval': '300ms',
-                 'backend_connect_timeout': '1s', 'backend_read_timeout': '1s',
-                 'backend_write_timeout': '1s'}, **(monitor or {})))
+                 'backend_connect_timeout': '5s', 'backend_read_timeout': '5s',
+                 'backend_write_timeout': '5s'}, **(monitor or {})))
         values = {'type': 'service', 'router': 'binlogrouter', 'servers': names, 'user': USER,
                   'password': PASSWORD, 'datadir': self.datadir, 'server_id': SERVER_ID}
         values.update(service)
@@ -74,7 +75,7 @@ class Relay(Sealane):
     def wait_accounts(self):
         """Nobody is let in before a server has told the accounts; too many tries block the host."""
         wait_until(lambda: 'user accounts and roles, read from' in
-                   self.log_text()[self.starts_at:], 30, 'the accounts are known')
+                   self.log_text()[self.starts_at:], DEADLINE_S, 'the accounts are known')
 
     def kill(self):
         self.process.kill()
@@ -86,7 +87,7 @@ class Relay(Sealane):
             return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
 
     # ------------------------------------------------------------------ SQL
-    def connect(self, user='maxscale', password='maxscale', timeout=10):
+    def connect(self, user='maxscale', password='maxscale', timeout=60):
         return sql.connect(host=self.host, port=self.port, user=user, password=password,
                            timeout=timeout)
 
@@ -122,7 +123,7 @@ class Relay(Sealane):
     def position(self):
         return self.value('SELECT @@global.gtid_binlog_pos')
 
-    def reaches(self, position, deadline_s=15):
+    def reaches(self, position, deadline_s=DEADLINE_S):
         """Waits until the relay has this position (durably: what it says is what it serves)."""
         def there():
             assert self.process.poll() is None, 'sealaned died:\n' + self.tail()
@@ -138,7 +139,7 @@ class Relay(Sealane):
         except (sql.Error, AssertionError, ValueError) as e:
             return 'no status: %s' % e
 
-    def catches_up(self, node, deadline_s=15):
+    def catches_up(self, node, deadline_s=DEADLINE_S):
         self.reaches(binlog_pos(node), deadline_s)
 
     def make_master(self, node, old=None):
@@ -207,7 +208,7 @@ def attach(node, relay, position='', use='slave_pos', options='', start=True):
     node.sql(text + ('; START SLAVE' if start else ''))
 
 
-def replica_reaches(node, position, deadline_s=20):
+def replica_reaches(node, position, deadline_s=DEADLINE_S):
     def there():
         s = slave_status(node)
         bad = s.get('Last_SQL_Errno') not in ('0', None) or s.get('Last_IO_Errno') == '1236'
@@ -232,7 +233,7 @@ def healthy(node):
             and s['Last_IO_Errno'] == '0' and s['Last_SQL_Errno'] == '0')
 
 
-def io_error(node, code, deadline_s=15):
+def io_error(node, code, deadline_s=DEADLINE_S):
     """Waits for the IO thread to stop with this error; its text."""
     def stopped():
         s = slave_status(node)
@@ -313,7 +314,7 @@ class Writer(threading.Thread):
         while cls.running:
             cls.running.pop().ending.set()
 
-    def at_least(self, count, deadline_s=30):
+    def at_least(self, count, deadline_s=DEADLINE_S):
         """Waits until this many more transactions were acknowledged."""
         goal = len(self.acknowledged) + count
         wait_until(lambda: len(self.acknowledged) >= goal, deadline_s,
@@ -321,7 +322,7 @@ class Writer(threading.Thread):
 
     def stop(self):
         self.ending.set()
-        self.join(90)
+        self.join(120)
         assert not self.is_alive(), 'the writer hangs'
         return self
 
@@ -357,7 +358,7 @@ def binlog_text(argv):
     """What mariadb-binlog prints about the data: no positions, nothing about files."""
     p = subprocess.run(['mariadb-binlog', '-vv', '--base64-output=decode-rows'] + list(argv),
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                       errors='replace', timeout=60)
+                       errors='replace', timeout=180)
     assert p.returncode == 0, '%s\n%s' % (argv, p.stderr[-2000:])
     out = []
     for line in p.stdout.splitlines():

@@ -39,7 +39,7 @@ class Answer:
 
     def _read(self, client):
         while True:
-            event = client.next(10)
+            event = client.next()
             if event is None:
                 return 'end'
             if event.type == bc.GTID:

@@ -17,7 +17,7 @@ def relay(single, make_sealane, tmp_path):
 
 
 def client(relay):
-    return wait_until(lambda: Wire('127.0.0.1', relay.port, 'maxscale', 'maxscale'), 10,
+    return wait_until(lambda: Wire('127.0.0.1', relay.port, 'maxscale', 'maxscale'), 60,
                       'accounts are there')
 
 
@@ -79,7 +79,7 @@ def test_events_of_a_compressed_file(single, make_sealane, tmp_path):
         for _ in range(2):
             node.sql("INSERT INTO relay_edges.t VALUES (REPEAT('x', 3000000)); FLUSH LOGS")
         name = wait_until(lambda: [n for n in os.listdir(tmp_path / 'binlogs')
-                                   if n.endswith('.zst')], 20, 'a compressed file')[0][:-4]
+                                   if n.endswith('.zst')], 90, 'a compressed file')[0][:-4]
         rows = c.rows_of("SHOW BINLOG EVENTS IN '%s'" % name)
         assert [rows[0][2], rows[-1][2]] == ['Format_desc', 'Rotate'], rows[-1]
     finally:

@@ -16,6 +16,8 @@ from sealane import npm_install, wait_until
 from wire import Lost, WireError
 
 TRANSACTIONS = 600 if LONG else 120
+# A client that gets no answer hangs up without a word.
+LEFT = "Closing session of '%s': the client said goodbye" % USER
 
 
 def write(primary, count=TRANSACTIONS, **kw):
@@ -39,6 +41,10 @@ def fill_files(primary, relay, files=4, per_file=10):
     return ends
 
 
+def is_healthy(node):
+    wait_until(lambda: healthy(node), 30, 'replica %s is healthy' % node.name)
+
+
 def gtid(position, by):
     d, s, n = position.split('-')
     return '%s-%s-%d' % (d, s, int(n) + by)
@@ -49,9 +55,10 @@ def test_the_stream_of_a_primary(relay, trio):
     primary = trio[0]
     fill_files(primary, relay, 3)
     with relay.binlog_client() as c:
+        began = int(time.time())
         said = c.hello(position='', heartbeat_s=0.3)
         assert int(said['server_id']) == int(relay.value('SELECT @@server_id'))
-        assert abs(int(said['time']) - time.time()) < 5 and said['checksum'] == 'CRC32'
+        assert began <= int(said['time']) <= time.time() and said['checksum'] == 'CRC32'
         c.dump()
         first, fde, glist = c.next(), c.next(), c.next()
         assert (first.type, first.time, first.log_pos, first.flags) == (bc.ROTATE, 0, 0, 0x20)
@@ -60,9 +67,9 @@ def test_the_stream_of_a_primary(relay, trio):
         assert glist.type == bc.GTID_LIST and glist.gtid_list() == []
         kinds = [e.type for e in c.until_group(binlog_pos(primary))]
         assert kinds.count(bc.FDE) == 2                 # the second and third file
-        beat = c.next(5)
+        beat = c.next()
         while beat.type != bc.HEARTBEAT:
-            beat = c.next(5)
+            beat = c.next()
         assert beat.body.decode() == c.file == relay.names()[-1]
         assert beat.log_pos == c.pos and beat.time == 0 and beat.flags == 0
         same = bc.Groups().read_files(binlog_files(primary)).groups
@@ -103,7 +110,7 @@ def test_positions_by_file(relay, trio):
                 assert got.raw == want.raw
 
 
-def refused(relay, code, file='', pos=4, deadline_s=10, **hello):
+def refused(relay, code, file='', pos=4, deadline_s=60, **hello):
     """What a dump ends with; the error's message."""
     with relay.binlog_client() as c:
         c.hello(**hello)
@@ -140,7 +147,7 @@ def test_refusals_in_the_words_of_a_primary(relay, trio):
 def test_ahead_of_the_relay(trio, relay_lab, make_relay):
     """A replica that is ahead waits; when the relay stays behind it is told what a primary says."""
     primary = trio[0]
-    relay = make_relay(relay_lab).follow(primary)
+    relay = make_relay(relay_lab, gtid_ahead_timeout='600s').follow(primary)
     relay.catches_up(primary)
     relay.sql('STOP SLAVE')
     primary.sql("INSERT INTO d.t (tag) VALUES ('a')")
@@ -178,7 +185,7 @@ def test_purged_and_diverged_at_a_real_replica(relay, trio):
 def test_heartbeats_while_it_waits(trio, relay_lab, make_relay):
     """A replica ahead of the relay is not left without a sign of life, and goes on in the end."""
     primary, a, _ = trio
-    relay = make_relay(relay_lab, gtid_ahead_timeout='60s').follow(primary)
+    relay = make_relay(relay_lab, gtid_ahead_timeout='600s').follow(primary)
     relay.catches_up(primary)
     attach(a, relay, '0-1-9999', start=False)
     a.sql('CHANGE MASTER TO MASTER_HEARTBEAT_PERIOD=0.2; START SLAVE')
@@ -210,11 +217,11 @@ def test_empty_position_and_a_chain(relay, trio):
     for n in (a, b):
         replica_reaches(n, binlog_pos(primary))
         same_data(primary, n)
-        assert healthy(n)
+        is_healthy(n)
     same_groups(relay, primary)
-    s = slave_status(a)
-    assert s['Master_Log_File'] == relay.names()[-1]
-    assert s['Seconds_Behind_Master'] == '0' and s['Using_Gtid'] == 'Slave_Pos'
+    s = wait_until(lambda: [s for s in [slave_status(a)] if s['Seconds_Behind_Master'] == '0'], 30,
+                   'the replica is not behind')[0]
+    assert s['Master_Log_File'] == relay.names()[-1] and s['Using_Gtid'] == 'Slave_Pos'
     hosts = relay.sql('SHOW SLAVE HOSTS')
     assert {h[0] for h in hosts} >= {'2', '3'}, hosts
 
@@ -234,7 +241,7 @@ def test_a_replica_that_changes_over(relay, trio):
     write(primary, 60, seed=4)
     replica_reaches(a, binlog_pos(primary))
     same_data(primary, a)
-    assert healthy(a)
+    is_healthy(a)
 
 
 def test_file_and_position(relay, trio):
@@ -251,14 +258,14 @@ def test_file_and_position(relay, trio):
         s = slave_status(a)
         assert s['Last_SQL_Errno'] == '0', s['Last_SQL_Error']
         return a.value("SELECT COUNT(*) FROM d.t") == primary.value('SELECT COUNT(*) FROM d.t')
-    wait_until(there, 20, 'the rows arrive by file and position')
+    wait_until(there, 60, 'the rows arrive by file and position')
     same_data(primary, a)
     s = slave_status(a)
     assert s['Using_Gtid'] == 'No' and s['Master_Log_File'] == relay.names()[-1]
     a.sql('STOP SLAVE; START SLAVE')                # resumes by file and position
     write(primary, 10, seed=3)
-    wait_until(there, 20, 'the rows arrive after a restart of the replica')
-    assert healthy(a)
+    wait_until(there, 60, 'the rows arrive after a restart of the replica')
+    is_healthy(a)
 
 
 def test_parallel_replication(relay, trio):
@@ -270,7 +277,7 @@ def test_parallel_replication(relay, trio):
         w.at_least(60)
     for w in writers:
         w.stop()
-    replica_reaches(a, binlog_pos(primary), 30)
+    replica_reaches(a, binlog_pos(primary))
     same_data(primary, a)
     same_groups(relay, primary)
 
@@ -316,7 +323,8 @@ def test_filters_of_a_replica(relay, trio):
                     "INSERT INTO d.t (tag) VALUES ('last')")
         replica_reaches(a, binlog_pos(primary))
         assert a.sql('SELECT tag FROM d.t ORDER BY id') == [['seen'], ['last']]
-        assert a.sql("SHOW DATABASES LIKE 'hidden'") == [] and healthy(a)
+        assert a.sql("SHOW DATABASES LIKE 'hidden'") == []
+        is_healthy(a)
         same_groups(relay, primary)
     finally:
         a.sql("STOP ALL SLAVES; SET GLOBAL replicate_wild_ignore_table=''; "
@@ -338,9 +346,8 @@ def test_tls_on_both_sides(trio, relay_lab, make_relay):
                                  "MASTER_SSL_VERIFY_SERVER_CERT=1" % d)
     replica_reaches(a, binlog_pos(primary))
     same_data(primary, a)
-    ciphers = primary.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE "
-                          "command='Binlog Dump'")
-    assert ciphers == [['1']]
+    dumps = "SELECT COUNT(*) FROM information_schema.processlist WHERE command='Binlog Dump'"
+    wait_until(lambda: primary.value(dumps) == '1', 60, 'nobody else reads from the primary')
     assert dict(zip(*relay_status(relay)))['Master_SSL_Allowed'] == 'Yes'
     with pytest.raises((WireError, Lost, OSError, sql.Error)):
         relay.binlog_client().hello()                # without TLS nobody is let in
@@ -348,7 +355,7 @@ def test_tls_on_both_sides(trio, relay_lab, make_relay):
 
 def tls_connection(relay, ca):
     return sql.pymysql.connect(host=relay.host, port=relay.port, user='maxscale',
-                               password='maxscale', ssl={'ca': ca}, connect_timeout=5,
+                               password='maxscale', ssl={'ca': ca}, connect_timeout=60,
                                conv=dict(sql.pymysql.converters.encoders), autocommit=True)
 
 
@@ -451,11 +458,11 @@ def zoo_compressed(primary):
 def test_events_larger_than_a_packet(relay, trio, megabytes):
     primary, a, _ = trio
     primary.sql("INSERT INTO d.t (tag, b) VALUES ('huge', REPEAT('0123456789abcdef', %d))"
-                % (megabytes << 16), timeout=60)
+                % (megabytes << 16), timeout=180)
     primary.sql("INSERT INTO d.t (tag) VALUES ('after')")
-    relay.catches_up(primary, 30)
+    relay.catches_up(primary)
     attach(a, relay, '')
-    replica_reaches(a, binlog_pos(primary), 40)
+    replica_reaches(a, binlog_pos(primary))
     same_data(primary, a)
     same_groups(relay, primary)
 
@@ -602,10 +609,10 @@ def test_mariadb_binlog_that_never_stops(relay, trio, tmp_path):
             assert child.poll() is None, child.stderr.read()
             got = sorted(str(copy / n) for n in os.listdir(copy))
             return last in bc.Groups().read_files(got, torn=True).groups
-        wait_until(there, 15, 'the copy of the log has the last group')
+        wait_until(there, 60, 'the copy of the log has the last group')
     finally:
         child.send_signal(signal.SIGTERM)
-        child.wait(10)
+        child.wait(60)
         child.stderr.close()
 
 
@@ -622,7 +629,7 @@ def test_kill_of_a_dump(relay, trio):
         relay.sql('KILL %d' % c.thread_id)
         with pytest.raises((Lost, WireError)):
             while True:
-                c.next(10)
+                c.next()
 
 
 def test_same_server_id_twice(relay, trio):
@@ -634,7 +641,7 @@ def test_same_server_id_twice(relay, trio):
             c.until_group(binlog_pos(trio[0]))
         with pytest.raises(WireError) as e:
             while True:
-                old.next(10)
+                old.next()
         assert e.value.errno == 4052
         trio[0].sql("INSERT INTO d.t (tag) VALUES ('new one goes on')")
         new.until_group(binlog_pos(trio[0]))
@@ -653,17 +660,18 @@ def test_semi_sync_replicas(trio, relay_lab, make_relay, asks):
         write(primary, 30)
         events = c.until_group(binlog_pos(primary), ack=True)
         assert any(e.wants_ack for e in events) == (asks == 'true')
-    a.sql('SET GLOBAL rpl_semi_sync_slave_enabled=ON')
+    a.sql('SET GLOBAL rpl_semi_sync_slave_enabled=ON, rpl_semi_sync_slave_kill_conn_timeout=60')
     try:
         attach(a, relay, '')
         write(primary, 30, seed=2)
         replica_reaches(a, binlog_pos(primary))
-        began = time.monotonic()
-        a.sql('STOP SLAVE')                          # sends KILL for its dump connection
-        assert time.monotonic() - began < 4.5
+        wait_until(lambda: relay.log_text().count(LEFT) == 1, 30, 'the first reader has gone')
+        a.sql('STOP SLAVE', timeout=120)             # sends KILL for its dump, with a session of its own
+        wait_until(lambda: relay.log_text().count(LEFT) == 2, 30, 'the KILL was answered')
         same_data(primary, a)
     finally:
-        a.sql('STOP SLAVE; SET GLOBAL rpl_semi_sync_slave_enabled=OFF')
+        a.sql('STOP SLAVE; SET GLOBAL rpl_semi_sync_slave_enabled=OFF,'
+              ' rpl_semi_sync_slave_kill_conn_timeout=DEFAULT')
     assert 'error' not in a_log(relay)
 
 
@@ -719,5 +727,5 @@ def test_zongji(relay, trio, tmp_path):
     p = subprocess.run(['node', '-e', ZONGJI % {
         'host': relay.host, 'port': relay.port, 'primary': primary.ip,
         'primary_port': primary.port, 'file': relay.names()[0]}], cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180)
     assert p.stdout.split('\n')[:-1] == w.acknowledged + ['the end'], p.stdout[-1000:]

@@ -58,8 +58,8 @@ def test_slave_status_of_a_healthy_relay(relay, trio):
     w.at_least(30)
     w.stop()
     relay.catches_up(primary)
-    wait_until(lambda: relay.status()['Seconds_Behind_Master'] == '0', 5, 'no second behind')
-    s = relay.status()
+    s = wait_until(lambda: [s for s in [relay.status()] if s['Seconds_Behind_Master'] == '0'], 30,
+                   'no second behind')[0]
     file, pos = primary.sql('SHOW MASTER STATUS')[0][:2]
     want = {'Master_Host': primary.ip, 'Master_Port': str(primary.port), 'Master_User': USER,
             'Slave_IO_Running': 'Yes', 'Slave_SQL_Running': 'Yes', 'Master_Log_File': file,
@@ -109,10 +109,10 @@ def test_gtid_wait(relay, trio):
     following = '%s-%s-%d' % (domain, server, int(seq) + 1)
     assert relay.value("SELECT MASTER_GTID_WAIT('%s', 1)" % binlog_pos(primary)) == '0'
     assert relay.value("SELECT MASTER_GTID_WAIT('%s', 0.2)" % following) == '-1'
-    conn = relay.connect()
+    conn = relay.connect(timeout=120)
     with conn.cursor() as cur:
         primary.sql("INSERT INTO d.t (tag) VALUES ('awaited')")
-        cur.execute("SELECT MASTER_GTID_WAIT('%s', 10)" % following)
+        cur.execute("SELECT MASTER_GTID_WAIT('%s', 100)" % following)
         assert str(cur.fetchone()[0]) == '0'
     conn.close()
 
@@ -310,7 +310,7 @@ def test_privileges(relay, trio):
 def program(argv, relay):
     p = subprocess.run([argv[0], '-h', relay.host, '-P', str(relay.port), '-umaxscale',
                         '-pmaxscale'] + argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True, timeout=30)
+                       text=True, timeout=120)
     return p.returncode, p.stdout
 
 
@@ -334,8 +334,9 @@ def test_rest_and_sealanectl(relay, trio):
     assert d['gtid_io_pos'] == binlog_pos(primary)
     assert d['current_binlog'] == relay.names()[-1]
     assert d['master_config']['host'] == primary.ip and 'password' not in d['master_config']
-    text = relay.ctl('list', 'replicas')
-    assert '2' in text and binlog_pos(primary) in text
+    text = wait_until(lambda: [text for text in [relay.ctl('list', 'replicas')]
+                               if binlog_pos(primary) in text], 30, 'the replica shows')[0]
+    assert '2' in text
     # Two that read with one server id are two resources, each found by its id.
     with relay.binlog_client() as one, relay.binlog_client() as two:
         for c in (one, two):

@@ -18,7 +18,7 @@ from checker import check
 from journal import Journal
 from lab import Lab
 from nemesis import REPLICA_SETTINGS, GaleraNemesis, ReplicaNemesis
-from sealane import SEALANED, SHORT_TIMEOUTS, Sealane
+from sealane import SEALANED, SHORT_TIMEOUTS, Sealane, wait_applied
 from workers import SCHEMA, Crew
 
 # of the lab, its settings, who torments it
@@ -58,6 +58,8 @@ class Run:
         self.nemesis = TOPOLOGIES[self.topology][2](self.seed, self.journal, self.lab,
                                                     self.sealane, self.pace)
         self.nemesis.recover('the start')
+        if self.lab.clusters():                  # what is read first may be read on any node
+            wait_applied(self.lab.nodes)
 
     def torture(self, seconds):
         crew = Crew(self.workers, self.seed, self.journal, self.sealane.port, bool(self.causal))

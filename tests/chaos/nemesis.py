@@ -17,8 +17,9 @@ RECOVERY_S, STEADY_S = 120, 1.5
 # A killed server must find its redo again; only a dead machine may lose something.
 DURABLE = 'SET GLOBAL innodb_flush_log_at_trx_commit=2'
 # Only the primary waits for replicas: a replica whose own commits wait for a replica of its own
-# stands still for the whole timeout (10 s) once.
-REPLICA_SETTINGS = ['rpl_semi_sync_master_enabled=OFF']
+# stands still for the whole timeout once.  That is longer than a machine may stand still: a primary
+# that goes on without its replicas takes what it acknowledges with it.
+REPLICA_SETTINGS = ['rpl_semi_sync_master_enabled=OFF', 'rpl_semi_sync_master_timeout=30000']
 # Without its own limit it waits for a transaction that waits for a row of one that waits for it.
 READ_ONLY = 'SET SESSION lock_wait_timeout=1; SET GLOBAL read_only=ON'
 ACKNOWLEDGE = 'SET GLOBAL rpl_semi_sync_master_enabled=%s'
@@ -252,7 +253,7 @@ class ReplicaNemesis(Nemesis):
         wait_until(lambda: old.sql(READ_ONLY) == [], 60, 'read_only')
         yield self.rng.choice([0, self.rng.uniform(0, 1)])
         position = old.value('SELECT @@gtid_binlog_pos')
-        wait_until(lambda: self.caught_up(new, position), 30, 'the new primary has everything')
+        wait_until(lambda: self.caught_up(new, position), 90, 'the new primary has everything')
         self.promote(new)
         old.sql(ACKNOWLEDGE % 'OFF')
         self.lab.link(old, new, use='current_pos')
@@ -282,7 +283,7 @@ class ReplicaNemesis(Nemesis):
         for n in self.replicas():
             n.sql('STOP SLAVE IO_THREAD')
             said = dict(zip(*self.status(n)))
-            wait_until(lambda n=n, p=said['Gtid_IO_Pos']: self.caught_up(n, p), 30, 'relay log')
+            wait_until(lambda n=n, p=said['Gtid_IO_Pos']: self.caught_up(n, p), 90, 'relay log')
         new = max(self.replicas(), key=self.sequence)
         self.promote(new)
         self.rebuild(old)

@@ -22,7 +22,7 @@ import wire
 from grammar import Grammar
 from lab import Lab
 from player import Side
-from sealane import SEALANED, Sealane, wait_until
+from sealane import SEALANED, Sealane, wait_applied, wait_until
 from wire import Lost
 
 LENGTH = 60                                      # steps of a stream
@@ -35,6 +35,9 @@ SETUP = ("CREATE OR REPLACE USER fuzz@'%' IDENTIFIED BY 'fuzz';"
 # a Galera node refuses to an account without SUPER exists on the other nodes all the same.
 SETTINGS = {'max_allowed_packet': 64 << 20, 'wsrep_sync_wait': 15, 'wsrep_trx_fragment_size': 0,
             'log_bin_trust_function_creators': 1}
+# Of the monitor: no server is lost here, and one that is held up shall not be taken for lost.
+PATIENT = dict.fromkeys(('backend_connect_timeout', 'backend_read_timeout',
+                         'backend_write_timeout'), '60s')
 PLAIN = wire.DEFAULT_CAPS
 CAPS = [PLAIN, PLAIN | wire.DEPRECATE_EOF, PLAIN | wire.FOUND_ROWS, PLAIN & ~wire.MULTI_STATEMENTS]
 
@@ -74,6 +77,12 @@ class Pair:
         for n in lab.nodes:
             n.sql(''.join('SET GLOBAL %s=%s;' % x for x in SETTINGS.items()))
         self.node.sql(SETUP)
+        self.applied()
+
+    def applied(self):
+        """A login does not wait for what was written before, whatever wsrep_sync_wait says."""
+        if self.lab.clusters():
+            wait_applied(self.lab.nodes)
 
     def restore(self):
         for n in self.lab.nodes:
@@ -87,6 +96,7 @@ class Pair:
                 raise ServerDied('server %s died before stream %s:\n%s' % (n.name, seed, n.tail(60)))
         self.node.sql(''.join('DROP DATABASE IF EXISTS %s; CREATE DATABASE %s;' % (d, d)
                               for d in (DIRECT, PROXIED)))
+        self.applied()
         caps = random.Random(seed).choice(CAPS)
         return (Side(self.node.ip, self.node.port, 'fuzz', DIRECT, caps),
                 Side('127.0.0.1', self.sealane.port, 'fuzz', PROXIED, caps))
@@ -173,10 +183,12 @@ class Fuzz:
                 tell(seed, d)
                 self.found.append((seed, d))
 
-    def go(self, seed, seconds, most=10, streams=None):
+    def go(self, seed, seconds, most=10, streams=None, least=1):
+        """At least so many streams, however slow the servers are."""
         end = time.monotonic() + seconds
         number = 0
-        while time.monotonic() < end and len(self.found) < most and number != streams:
+        while ((time.monotonic() < end or number < least) and len(self.found) < most
+               and number != streams):
             self.one('%s/%d' % (seed, number))
             number += 1
 
@@ -190,7 +202,7 @@ def start(work, topology):
 
 
 def ready(lab, sealane, topology):
-    sealane.write()
+    sealane.write(monitor=PATIENT)
     sealane.start()
     if topology == 'single':
         for state in ('running', 'master'):
@@ -199,7 +211,7 @@ def ready(lab, sealane, topology):
         sealane.wait_healthy()
     fuzz = Fuzz(lab, sealane, topology != 'single')
     sealane.reload_users()
-    wait_until(lambda: not sealane.wire(user='fuzz', password='fuzz').close(), 10, 'account known')
+    wait_until(lambda: not sealane.wire(user='fuzz', password='fuzz').close(), 60, 'account known')
     return fuzz
 
 

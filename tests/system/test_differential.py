@@ -37,7 +37,7 @@ def same(fuzz, *steps):
 def test_streams(fuzz, request, topology, seed, streams):
     lab = request.getfixturevalue('single' if topology == 'single' else 'cluster')
     f = fuzz(lab, topology)
-    f.go(seed, 15, most=2, streams=streams)
+    f.go(seed, 15, most=2, streams=streams, least=2)
     assert not f.found, 'seeds %s (see above)' % [s for s, _ in f.found]
     assert f.steps > 100
 

@@ -25,18 +25,33 @@ def stagger(nodes):
     wait_until(done, 30, 'the nodes count one behind the other')
 
 
+def threads_of(node):
+    """Ids of the connections of clients."""
+    return {t for t, in node.sql("SELECT id FROM information_schema.processlist WHERE user='app'")}
+
+
 @pytest.fixture
 def sessions(sealane):
     """Six sessions on all nodes: each has ids that its neighbours have on other nodes."""
-    stagger(sealane.lab.nodes)
-    made = []
+    nodes, made = sealane.lab.nodes, []
+
+    def close():
+        while made:
+            made.pop().close()
+
+    def overlapping():
+        """Somebody else's connection in between (a monitor's new one) spoils the order."""
+        close()
+        wait_until(lambda: not any(threads_of(n) for n in nodes), 60, 'no connection is left')
+        stagger(nodes)
+        made.extend(sealane.wire() for _ in range(6))
+        wait_until(lambda: all(len(threads_of(n)) == 6 for n in nodes), 60, 'all are connected')
+        return len(set.intersection(*map(threads_of, nodes))) == 4
     try:
-        for _ in range(6):
-            made.append(sealane.wire())
+        wait_until(overlapping, 300, 'sessions with ids in common')
         yield made
     finally:
-        for c in made:
-            c.close()
+        close()
 
 
 def nodes_with(sealane, thread):
@@ -61,8 +76,7 @@ def prepared_id(conn):
 def test_the_session_that_asked_dies_and_no_other(sealane, sessions, ask):
     victim, killer = sessions[2], sessions[5]
     thread = ask(victim)
-    wait_until(lambda: len(nodes_with(sealane, thread)) > 1, 5,
-               'thread %s on several nodes' % thread)
+    assert len(nodes_with(sealane, thread)) > 1
     killer.query('KILL %s' % thread)
     assert is_dead(victim)
     assert [is_dead(c) for c in sessions if c is not victim] == [False] * 5
@@ -71,11 +85,11 @@ def test_the_session_that_asked_dies_and_no_other(sealane, sessions, ask):
 def test_kill_query_hits_the_statement_of_the_one_that_asked(sealane, sessions):
     victim, bystander, killer = sessions[1], sessions[3], sessions[5]
     thread = victim.value(ASK)
-    victim.command(wire.COM_QUERY, b'SELECT SLEEP(30) /* victim */')
-    bystander.command(wire.COM_QUERY, b'SELECT SLEEP(2) /* bystander */')
+    victim.command(wire.COM_QUERY, b'SELECT SLEEP(90) /* victim */')
+    bystander.command(wire.COM_QUERY, b'SELECT SLEEP(10) /* bystander */')
     wait_until(lambda: sum(len(n.sql("SELECT 1 FROM information_schema.processlist "
                                      "WHERE info LIKE 'SELECT SLEEP%'"))
-                           for n in sealane.lab.nodes) == 2, 5, 'both statements run')
+                           for n in sealane.lab.nodes) == 2, 30, 'both statements run')
     killer.query('KILL QUERY %s' % thread)
     with pytest.raises(wire.WireError) as e:
         victim.results()
@@ -86,14 +100,7 @@ def test_kill_query_hits_the_statement_of_the_one_that_asked(sealane, sessions):
 
 def test_an_id_that_nobody_asked_for_kills_nobody(sealane, sessions):
     """The same thread id is in use on three nodes by three sessions, and none was told it."""
-    def shared():
-        nodes = {}
-        for n in sealane.lab.nodes:
-            for (thread,) in n.sql("SELECT id FROM information_schema.processlist "
-                                   "WHERE user='app'"):
-                nodes.setdefault(thread, []).append(n.name)
-        return {thread for thread, names in nodes.items() if len(names) == 3}
-    in_use = wait_until(shared, 5, 'ids in use on all nodes')
+    in_use = set.intersection(*map(threads_of, sealane.lab.nodes))
     greeted = {str(c.thread_id) for c in sessions}
     assert in_use - greeted
     for thread in in_use - greeted:

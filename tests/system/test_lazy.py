@@ -65,5 +65,5 @@ def test_replica_killed_in_the_middle(cluster, lazy):
         conn.value('SELECT @x')
         first, = connected(cluster)
         next(n for n in cluster.nodes if n.name == first).kill()
-        wait_until(lambda: conn.value('SELECT @x') == '1', 20, 'a read elsewhere')
+        wait_until(lambda: conn.value('SELECT @x') == '1', 60, 'a read elsewhere')
         assert conn.value('SELECT @x + a FROM t WHERE id=1') == '11'

@@ -12,7 +12,7 @@
 struct sl_core;
 struct sl_worker;
 
-#define SL_ASK_WAIT_S 2
+#define SL_ASK_WAIT_S 5 /* the program gives up after 10 */
 
 struct sl_question {
     /* On the worker's thread; `part` is zeroed memory of part_size bytes. */

@@ -218,9 +218,18 @@ class Node:
                        % (self.name, timeout, self.tail(12)))
 
     def start(self, bootstrap=False, wait=True, timeout=180):
+        """A joiner can wait for ever for a transfer that a pause has cut off: it gets a second try."""
         self.spawn(bootstrap)
-        if wait:
-            self.wait(timeout)
+        if not wait:
+            return
+        if self.spec.galera and not bootstrap:
+            try:
+                self.wait(timeout / 2)
+                return
+            except LabError:
+                self.kill()
+                self.spawn()
+        self.wait(timeout)
 
     # ------------------------------------------------------------------ end
     def signal(self, number):

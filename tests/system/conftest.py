@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(os.path.dirname(HERE))]
 
 import relay as relay_helpers                             # noqa: E402  (paths first)
-from lab import Lab                                       # noqa: E402
+from lab import Lab, LabError                             # noqa: E402
 from sealane import Sealane, SEALANED, wait_until         # noqa: E402
 
 
@@ -72,12 +72,24 @@ def is_whole(lab):
         and said[0].get('wsrep_cluster_size') == str(len(lab.nodes))
 
 
-def revive(lab):
-    """Start what has left its group for good: of two halves that went on by themselves, one."""
+def begin_again(lab):
+    """The first node alone, the others with empty data directories: for a group that stays apart."""
     for n in lab.nodes:
-        if n.ready(synced=False) and n.wsrep().get('wsrep_cluster_status') == 'Disconnected':
-            n.stop()
+        n.kill()
+    lab.nodes[0].start(bootstrap=True)
+    for n in lab.nodes[1:]:
+        n.fill(None)
+        n.start()
+
+
+def gather(lab):
+    """Start the dead nodes and wait for all in one cluster."""
+    if not any(n.pid for n in lab.nodes):
+        lab.nodes[0].start(bootstrap=True)
+    for n in lab.nodes:
+        if not n.pid:
             n.start()
+    wait_until(lambda: is_whole(lab), 60, 'all nodes in one cluster')
 
 
 def repair(lab):
@@ -87,17 +99,11 @@ def repair(lab):
     for n in lab.nodes:
         if n.frozen:
             n.thaw()
-    alive = [n for n in lab.nodes if n.pid]
-    if not alive:
-        lab.nodes[0].start(bootstrap=True)
-    for n in lab.nodes:
-        if not n.pid:
-            n.start()
-
-    def mend():
-        revive(lab)
-        return is_whole(lab)
-    wait_until(mend, 180, 'all nodes in one cluster')
+    try:
+        gather(lab)
+    except (AssertionError, LabError):           # after a long pause some groups never recover
+        begin_again(lab)
+        wait_until(lambda: is_whole(lab), 180, 'all nodes in one cluster')
     for n in lab.nodes:
         n.sql('SET GLOBAL read_only=OFF; SET GLOBAL wsrep_desync=OFF;'
               'SET GLOBAL general_log=OFF; SET GLOBAL wsrep_reject_queries=NONE')

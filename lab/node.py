@@ -239,7 +239,7 @@ class Node:
         os.kill(pid, number)
         return True
 
-    def wait_gone(self, timeout=60):
+    def wait_gone(self, timeout=180):
         """Wait for the end of the process; a process that does not end in time is killed."""
         end = time.monotonic() + timeout
         while self.pid and time.monotonic() < end:

@@ -20,6 +20,15 @@ def raw(s):
     return Wire('127.0.0.1', s.port, login=False).greet()
 
 
+def say_all(sock, data):
+    """These bytes and the end of them; the other side may close after the first that it dislikes."""
+    try:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
 def still_works(s):
     with s.wire() as c:
         assert c.value('SELECT 1') == '1'
@@ -31,6 +40,8 @@ def ends_with_error_or_close(c):
         while True:
             p = c.recv()
             assert p[0] in (255, 254), 'unexpected answer %r' % p[:40]     # ERR, AuthSwitchRequest
+    except TimeoutError:
+        pytest.fail('it does not close')
     except (Lost, OSError):
         pass
 
@@ -54,8 +65,7 @@ HANDSHAKES = {
 @pytest.mark.parametrize('name', HANDSHAKES)
 def test_bad_handshakes(sealane, name):
     c = raw(sealane)
-    c.sock.sendall(HANDSHAKES[name])
-    c.sock.shutdown(socket.SHUT_WR)
+    say_all(c.sock, HANDSHAKES[name])
     ends_with_error_or_close(c)
     c.sock.close()
     still_works(sealane)
@@ -66,8 +76,7 @@ def test_random_handshakes(sealane):
     for _ in range(150):
         c = raw(sealane)
         body = rng.randbytes(rng.randrange(0, 300))
-        c.sock.sendall(fake.packet(body, 1))
-        c.sock.shutdown(socket.SHUT_WR)
+        say_all(c.sock, fake.packet(body, 1))
         ends_with_error_or_close(c)
         c.sock.close()
     still_works(sealane)
@@ -159,10 +168,8 @@ def test_random_commands(sealane):
     rng = random.Random(5)
     for _ in range(100):
         c = sealane.wire()
-        c.sock.sendall(fake.packet(bytes([rng.choice((2, 3, 17, 22, 23, 24, 25, 26, 27, 28, 31,
-                                                      250))]) + rng.randbytes(rng.randrange(40)),
-                                   0))
-        c.sock.shutdown(socket.SHUT_WR)
+        command = rng.choice((2, 3, 17, 22, 23, 24, 25, 26, 27, 28, 31, 250))
+        say_all(c.sock, fake.packet(bytes([command]) + rng.randbytes(rng.randrange(40)), 0))
         try:
             while True:
                 c.recv()
@@ -312,13 +319,12 @@ def test_reply_that_stops_in_the_middle(two_servers, at):
                                   b'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'])
 def test_rest_garbage(sealane, data):
     with socket.create_connection(('127.0.0.1', sealane.admin_port), 60) as sock:
-        sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
+        say_all(sock, data)
         answer = b''
-        while True:
-            got = sock.recv(65536)
-            if not got:
-                break
-            answer += got
+        try:
+            while got := sock.recv(65536):
+                answer += got
+        except ConnectionResetError:             # closed with bytes of ours unread
+            pass
     assert b'root:' not in answer
     assert sealane.states()

@@ -21,7 +21,8 @@ def conn(cluster, log, make_sealane):
     s.wait_healthy()
     assert 'optimistic_trx' not in s.log_text()
     with s.wire(database='test') as conn:
-        wait_until(lambda: len(s.sessions()[0]['attributes']['connections']) == 3, 10,
+        wait_until(lambda: sum(c['connection_id'] > 0 for c in
+                               s.sessions()[0]['attributes']['connections']) == 3, 30,
                    'all connections')
         yield conn
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may stand behind a relay, and from where it may begin: real servers and raw replicas."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -169,6 +170,36 @@ def test_a_replica_ahead_is_told(trio, relay_lab, make_relay):
     text = refused(relay, 1236, position='0-1-999999')
     assert text == "Error: connecting slave requested to start from GTID 0-1-999999, which is " \
                    "not in the master's binlog"
+
+
+def test_a_late_relay_is_asked_again(trio, relay_lab, make_relay):
+    """A relay that cannot know whether the replica is ahead stops nobody for good."""
+    primary = trio[0]
+    relay = make_relay(relay_lab, gtid_ahead_timeout='1s').follow(primary)
+    relay.catches_up(primary)
+    primary.kill()
+    wait_until(lambda: relay.status()['Slave_IO_Running'] == 'Connecting', 10, 'the primary is gone')
+    assert 'GTID 0-1-999999 yet' in refused(relay, 1105, position='0-1-999999')
+    assert 'diverged' in refused(relay, 1236, position='0-77-1')
+
+
+def test_a_relay_that_begins_anew(trio, relay_lab, make_relay):
+    """Its files are gone, and it reads all of them again: replicas need no hand."""
+    primary, a, _ = trio
+    relay = make_relay(relay_lab, gtid_ahead_timeout='1s').follow(primary)
+    for i in range(20):
+        primary.sql('FLUSH LOGS; INSERT INTO d.t (tag) VALUES (%d)' % i)
+    attach(a, relay)
+    replica_reaches(a, binlog_pos(primary))
+    relay.stop()
+    shutil.rmtree(relay.datadir)
+    relay.start()
+    wait_until(lambda: 'no binlog files yet' in relay.log_text()[relay.starts_at:], 20,
+               'the replica has asked the empty relay')
+    relay.follow(primary)
+    primary.sql("INSERT INTO d.t (tag) VALUES ('b')")
+    replica_reaches(a, binlog_pos(primary))
+    wait_until(lambda: healthy(a), 10, 'the replica reads')
 
 
 def test_purged_and_diverged_at_a_real_replica(relay, trio):

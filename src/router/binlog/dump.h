@@ -105,6 +105,8 @@ void sl_dump_fail_between(struct sl_dump *d, uint16_t code, const char *text, ui
                           uint64_t byte_at);
 /* ... because the log does not have its position. */
 void sl_dump_fail_position(struct sl_dump *d, enum sl_gtid_verdict verdict, struct sl_gtid missing);
+/* ... because it does not have it yet. `may_come`: an error after which the replica asks again. */
+void sl_dump_fail_ahead(struct sl_dump *d, struct sl_gtid missing, bool may_come);
 /* ... as an error of the store deserves it. */
 void sl_dump_fail_store(struct sl_dump *d, int rc, const struct sl_err *err);
 /* Ends it with an EOF. */

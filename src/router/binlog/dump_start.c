@@ -5,8 +5,10 @@
  *      fake ROTATE, FORMAT_DESCRIPTION, GTID_LIST (unless it starts in the middle by position)
  *
  * A replica whose position the log does not have yet waits: the relay itself may be a moment behind
- * the primary that the replica came from. One that has diverged, or whose files are purged, hears so
- * at once. Texts are those of a primary, because replicas and managers read them.
+ * the primary that the replica came from. When it has waited long enough it hears that it is ahead
+ * (1236, which stops it for good) if the relay has all that there was when it came, else that it shall
+ * come again. One that has diverged, or whose files are purged, hears so at once. Texts are those of a
+ * primary, because replicas and managers read them.
  */
 #include <inttypes.h>
 
@@ -14,11 +16,41 @@
 #include "proto/constants.h"
 #include "router/binlog/dump.h"
 
+#define CLOCK_SLACK_S 3 /* whole seconds, and a status that is a moment old */
+
 /* ---- waiting ---- */
 
 static bool may_wait(const struct sl_dump *d)
 {
     return !d->is_non_block && sl_loop_now_ms(d->worker->worker->loop) < d->waits_until_ms;
+}
+
+/* May what the replica has be on its way to the relay still? Not if the relay's last event is younger
+ * than the replica's wait. */
+static bool log_is_late(const struct sl_dump *d)
+{
+    const struct sl_relay *relay = d->worker->relay;
+    struct sl_upstream_status up;
+    if (!relay->upstream) {
+        return false;
+    }
+    sl_upstream_status(relay->upstream, &up);
+    sl_upstream_target_clear(&up.target);
+    int64_t waited_s = (int64_t)(atomic_load(&relay->ahead_timeout_ms) / 1000);
+    bool is_streaming = up.step == SL_UPSTREAM_STREAMING;
+    return up.is_wanted && (!is_streaming || up.seconds_behind > waited_s + CLOCK_SLACK_S);
+}
+
+void sl_dump_fail_ahead(struct sl_dump *d, struct sl_gtid missing, bool may_come)
+{
+    if (!may_come) {
+        sl_dump_fail_position(d, SL_GTID_AHEAD, missing);
+        return;
+    }
+    sl_dump_fail(d, SL_ER_UNKNOWN_ERROR,
+                 "The relay does not have GTID %" PRIu32 "-%" PRIu32 "-%" PRIu64
+                 " yet; try again later",
+                 missing.domain, missing.server_id, missing.seq);
 }
 
 static void no_file_yet(struct sl_dump *d)
@@ -113,8 +145,12 @@ static bool open_at_position(struct sl_dump *d)
         sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "Out of memory");
         return false;
     }
-    if (verdict == SL_GTID_AHEAD && may_wait(d)) {
+    /* Of an empty log nothing is known: what comes first may be older than the replica. */
+    bool may_be_ahead = verdict == SL_GTID_AHEAD || (log.count == 0 && d->position.count > 0);
+    if (may_be_ahead && may_wait(d)) {
         sl_dump_enter(d, SL_DUMP_WAITS);
+    } else if (verdict == SL_GTID_AHEAD) {
+        sl_dump_fail_ahead(d, missing, log_is_late(d));
     } else if (verdict != SL_GTID_SERVED) {
         sl_dump_fail_position(d, verdict, missing);
     } else if ((rc = sl_store_reader_open(store, &d->position, &d->reader, &err)) != SL_OK) {

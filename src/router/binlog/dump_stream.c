@@ -40,6 +40,10 @@ static bool may_pass_stranger(struct sl_dump *d, uint32_t domain)
         sl_dump_fail(d, SL_ER_UNKNOWN_ERROR, "Out of memory");
         return false;
     }
+    if (verdict == SL_GTID_AHEAD) {
+        sl_dump_fail_ahead(d, missing, true); /* it waits when it comes again */
+        return false;
+    }
     if (verdict != SL_GTID_SERVED) {
         sl_dump_fail_position(d, verdict, missing);
         return false;

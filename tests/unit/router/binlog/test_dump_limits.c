@@ -235,7 +235,8 @@ static void test_empty_store(void **state)
     replica_close(&r);
 }
 
-/* A domain that the log did not have when the replica came, and then has without its position. */
+/* A domain that the log did not have when the replica came, and then has without its position: it may
+ * be on its way, so the replica comes again, and waits. */
 static void test_stranger(void **state)
 {
     a_log();
@@ -247,9 +248,31 @@ static void test_stranger(void **state)
     replica_expect(&r, SL_EVENT_GTID_LIST);
     world_group(&w, "8-1-1", 1, 100);
     world_commit(&w);
-    replica_expect_error(&r, 1236,
-                         "Error: connecting slave requested to start from GTID 8-1-5, "
-                         "which is not in the master's binlog");
+    replica_expect_error(&r, 1105, "The relay does not have GTID 8-1-5 yet; try again later");
+    replica_close(&r);
+    world_group(&w, "8-1-5", 1, 100);
+    world_commit(&w);
+    replica_start(&w, &r, 2);
+    replica_expect_start(&r, "pbin.000001");
+    replica_close(&r);
+}
+
+/* A relay that begins anew must not take what comes first for all that there is. */
+static void test_empty_log(void **state)
+{
+    world_file(&w, true, 0);
+    world_commit(&w);
+    w.says.connect_state = "7-1-2";
+    struct replica r;
+    replica_start(&w, &r, 2);
+    assert_true(replica_is_quiet(&r, 20));
+    world_group(&w, "7-1-1", 1, 100);
+    world_commit(&w);
+    assert_true(replica_is_quiet(&r, 20));
+    world_group(&w, "7-1-2", 1, 100);
+    world_group(&w, "7-1-3", 1, 100);
+    world_commit(&w);
+    replica_expect_start(&r, "pbin.000001");
     replica_close(&r);
 }
 
@@ -656,6 +679,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ahead_heartbeats, up, down),
         cmocka_unit_test_setup_teardown(test_empty_store, up, down),
         cmocka_unit_test_setup_teardown(test_stranger, up, down),
+        cmocka_unit_test_setup_teardown(test_empty_log, up, down),
         cmocka_unit_test_setup_teardown(test_same_server_id, up, down),
         cmocka_unit_test_setup_teardown(test_kill, up, down),
         cmocka_unit_test_setup_teardown(test_large_events, up, down),

@@ -349,7 +349,10 @@ static int check_unread(const struct sl_store *s, struct sl_err *err)
         readers += s->entries[i]->readers;
     }
     return readers == 0 ? SL_OK
-                        : sl_err_set(err, SL_ESTATE, "%u readers use the binlog files", readers);
+                        : sl_err_set(err, SL_ESTATE,
+                                     "%u readers use the binlog files: stop the replicas, or KILL "
+                                     "their connections first",
+                                     readers);
 }
 
 static int reset(struct sl_store *s, uint64_t first_number, struct sl_err *err)

@@ -6,7 +6,8 @@
  * That clock goes on by the monotonic time while the store is open and by at most an hour for the
  * time it was closed, so neither a wall clock that jumps nor one that was wrong when the machine
  * started can make all files old at once; they only get old later. Files go oldest first, one after
- * the other, and none while a reader or a replica needs it. Keeper's thread but for the requests.
+ * the other, and none while it is read; by age none that a replica needs. Keeper's thread but for the
+ * requests.
  */
 #include "router/binlog/store_internal.h"
 

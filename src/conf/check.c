@@ -15,6 +15,7 @@
 
 #define ADDRESS_MAX 1024
 #define MONITOR_LOGIN_MAX 512
+#define RELAY_COMMON_ID 1234 /* what a relay without a server_id has elsewhere */
 #define THROTTLE_MAX INT64_C(86400000)
 
 struct checker {
@@ -218,6 +219,57 @@ static void check_tcp(const struct checker *k, const struct sl_conf_service *s)
     }
 }
 
+/* What the relay refuses when it starts as far as the configuration alone tells it. */
+static void check_relay(const struct checker *k, const struct sl_conf_service *s)
+{
+    const struct sl_binlog_settings *t = s->router_settings;
+    const struct sl_global_settings *g = &k->c->global;
+    if (t->server_id == RELAY_COMMON_ID) {
+        FAIL(k, &s->object, "server_id",
+             "server_id=%d is what every relay has that was given none: give this one a number "
+             "that is unique among all servers and relays, or leave it out",
+             RELAY_COMMON_ID);
+    }
+    if (t->expiration_mode == SL_BINLOG_ARCHIVE && t->archivedir == NULL) {
+        FAIL(k, &s->object, "expiration_mode", "expiration_mode=archive needs archivedir");
+    }
+    if (t->encryption_key_id != NULL &&
+        (g->key_manager != SL_KEYS_FILE || g->file_keyfile == NULL)) {
+        FAIL(k, &s->object, "encryption_key_id",
+             "encryption_key_id=%s needs key_manager=file and file.keyfile in [maxscale]",
+             t->encryption_key_id);
+    }
+}
+
+/* Two relays: each has its number and its directories for itself. */
+static void check_relays(const struct checker *k, const struct sl_conf_service *one,
+                         const struct sl_conf_service *other)
+{
+    const struct sl_binlog_settings *a = one->router_settings, *b = other->router_settings;
+    if (a->server_id != 0 && a->server_id == b->server_id) {
+        FAIL(k, &one->object, "server_id", "server_id=%lld is that of service '%s' too",
+             (long long)a->server_id, other->object.name);
+    }
+    if ((a->datadir == NULL && b->datadir == NULL) || equal(a->datadir, b->datadir)) {
+        FAIL(k, &one->object, a->datadir != NULL ? "datadir" : NULL,
+             "service '%s' has the same datadir: each relay needs its own", other->object.name);
+    }
+    if (equal(a->archivedir, b->archivedir)) {
+        FAIL(k, &one->object, "archivedir",
+             "service '%s' has the same archivedir: each relay needs its own", other->object.name);
+    }
+}
+
+static void check_relay_and_others(const struct checker *k, const struct sl_conf_service *s)
+{
+    check_relay(k, s);
+    for (size_t i = 0; i < k->c->service_count && &k->c->services[i] != s; i++) {
+        if (k->c->services[i].router_table == &sl_settings_binlogrouter) {
+            check_relays(k, s, &k->c->services[i]);
+        }
+    }
+}
+
 static void check_watched(const struct checker *k, const struct sl_conf_service *s)
 {
     if (s->router_table == &sl_settings_tcp &&
@@ -268,6 +320,9 @@ static void check_service(const struct checker *k, const struct sl_conf_service 
     }
     if (s->router_table == &sl_settings_tcp) {
         check_tcp(k, s);
+    }
+    if (s->router_table == &sl_settings_binlogrouter) {
+        check_relay_and_others(k, s);
     }
     if ((flags & SL_SETTINGS_NO_LOGIN) != 0 && set->filters != NULL) {
         FAIL(k, &s->object, "filters",

@@ -217,6 +217,9 @@ static void test_old_module_name(void **state)
     assert_true(report_has(&s->report, true, 0, "'mariadbmon' is not available"));
 }
 
+/* Without servers: what is looked for is not the only error then. */
+#define RELAY(name, more) "[" name "]\ntype=service\nrouter=binlogrouter\nuser=u\npassword=p\n" more
+
 static void test_cross_checks(void **state)
 {
     struct scratch *s = *state;
@@ -246,6 +249,14 @@ static void test_cross_checks(void **state)
          "check=login needs"},
         {SERVER "[v]\ntype=service\nrouter=tcp\nservers=s1\ncheck_user=x\n", true,
          "belong together"},
+        {RELAY("r", "server_id=1234\n"), true, "what every relay has"},
+        {RELAY("r", "expiration_mode=archive\n"), true, "needs archivedir"},
+        {RELAY("r", "encryption_key_id=1\n"), true, "needs key_manager=file"},
+        {RELAY("r", "server_id=7\ndatadir=/a\n") RELAY("q", "server_id=7\ndatadir=/b\n"), true,
+         "server_id=7 is that of service 'r' too"},
+        {RELAY("r", "") RELAY("q", ""), true, "service 'r' has the same datadir"},
+        {RELAY("r", "archivedir=/tmp\n") RELAY("q", "datadir=/b\narchivedir=/tmp\n"), true,
+         "service 'r' has the same archivedir"},
         {SERVER SERVICE "servers=s1\ntype=include\n", true, "set twice"},
         {"[maxscale]\nadmin_ssl_key=/\n", true, "admin_ssl_key and admin_ssl_cert belong together"},
         {"[maxscale]\nthreads=300\n", false, "limited by threads_max"},

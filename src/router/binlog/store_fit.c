@@ -5,7 +5,7 @@
  * A file begins with the state of the log (GTID_LIST), which is the state at the end of the file before it.
  * That end is index entry + the groups behind it: some 64 kB are read. Where that cannot be done (no
  * index of a long file, a compressed file, damage) the file is refused if it has what the next one lacks, else
- * trusted. Control thread or keeper.
+ * trusted. Control thread or keeper, while others purge: the caller holds what `next` is of.
  */
 #include "router/binlog/store_internal.h"
 

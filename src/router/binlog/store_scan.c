@@ -397,10 +397,16 @@ int sl_store_scan_unlink(struct sl_store *s, struct sl_err *err)
 
 /* ---- the archive ---- */
 
-static int insert_first(struct sl_store *s, struct sl_store_entry *e)
+/* Takes `e`, to stand in front of `next`. SL_ENOENT: that is not the first any more. */
+static int insert_first(struct sl_store *s, struct sl_store_entry *e,
+                        const struct sl_store_entry *next)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = add_or_free(s, e);
+    bool is_first = s->count > 0 && s->entries[0] == next;
+    if (!is_first) {
+        sl_store_entry_unref(e);
+    }
+    int rc = is_first ? add_or_free(s, e) : SL_ENOENT;
     if (rc == SL_OK) {
         memmove(s->entries + 1, s->entries, (s->count - 1) * sizeof(s->entries[0]));
         s->entries[0] = e;
@@ -435,8 +441,29 @@ static void say_strange(struct sl_store *s, uint64_t number, const char *why)
         s->archivedir, name, why);
 }
 
-/* The file in front of the catalogue's first. SL_ENOENT: it is none of this log. */
-static int load_archived(struct sl_store *s, const struct found *f, struct sl_err *err)
+/* The catalogue's first, for the caller to give back; others may drop it from there meanwhile (PURGE,
+ * a log that begins anew). NULL: it is empty. */
+static struct sl_store_entry *hold_first(struct sl_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct sl_store_entry *first = s->count > 0 ? s->entries[0] : NULL;
+    if (first != NULL) {
+        first->refs++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return first;
+}
+
+static void give_back(struct sl_store *s, struct sl_store_entry *e)
+{
+    pthread_mutex_lock(&s->lock);
+    sl_store_entry_unref(e);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The file in front of `next`. SL_ENOENT: it is none of this log, or `next` is gone. */
+static int load_archived(struct sl_store *s, const struct found *f,
+                         const struct sl_store_entry *next, struct sl_err *err)
 {
     struct sl_store_entry *e;
     bool fits = false;
@@ -444,19 +471,28 @@ static int load_archived(struct sl_store *s, const struct found *f, struct sl_er
     if (rc < 0) {
         return rc;
     }
-    /* The first one stays: this is the keeper, or there is none yet. */
-    pthread_mutex_lock(&s->lock);
-    const struct sl_gtid_list *next = &s->entries[0]->head.list;
-    pthread_mutex_unlock(&s->lock);
-    rc = sl_store_fits(s, e, next, &fits, err);
+    rc = sl_store_fits(s, e, &next->head.list, &fits, err);
     if (rc == SL_OK && fits) {
-        return insert_first(s, e);
+        return insert_first(s, e, next);
     }
-    sl_store_entry_unref(e);
+    sl_store_entry_unref(e); /* nobody else knows it */
     if (rc == SL_OK) {
         say_strange(s, f->number, err->text);
         rc = SL_ENOENT;
     }
+    return rc;
+}
+
+/* The first of the catalogue gets one in front of it. SL_ENOENT: there is none. */
+static int load_before_first(struct sl_store *s, const struct finds *all, struct sl_err *err)
+{
+    struct sl_store_entry *first = hold_first(s);
+    if (first == NULL) {
+        return SL_ENOENT;
+    }
+    const struct found *f = find(all, first->number - 1);
+    int rc = f != NULL ? load_archived(s, f, first, err) : SL_ENOENT;
+    give_back(s, first);
     return rc;
 }
 
@@ -465,10 +501,8 @@ int sl_store_scan_archive(struct sl_store *s, struct sl_err *err)
     struct finds all = {0};
     bool may_have = s->archivedir != NULL && number_before(s) > 0;
     int rc = may_have ? list(s, s->archivedir, &all, err) : SL_OK;
-    const struct found *f = find(&all, number_before(s));
-    while (rc == SL_OK && f != NULL) {
-        rc = load_archived(s, f, err);
-        f = find(&all, number_before(s));
+    while (rc == SL_OK) {
+        rc = may_have ? load_before_first(s, &all, err) : SL_ENOENT;
     }
     rc = rc == SL_ENOENT ? SL_OK : rc;
     sl_free(all.file);

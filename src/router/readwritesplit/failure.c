@@ -147,7 +147,8 @@ struct loss {
 
 static struct loss assess(const struct rws *r, const struct sl_backend *b)
 {
-    struct loss l = {.was_primary = (int)b->position == r->primary, .position = (int)b->position};
+    struct loss l = {.was_primary = (int)b->position == r->primary && !rws_is_renewal(r, b),
+                     .position = (int)b->position};
     for (unsigned i = 0; i < b->queue_count; i++) {
         const struct sl_expected *e = &b->queue[(b->queue_head + i) % b->queue_capacity];
         if (e->purpose == SL_PURPOSE_CLIENT) {
@@ -254,6 +255,7 @@ void rws_on_backend_lost(struct sl_session *s, struct sl_backend *b, const char 
 {
     struct rws *r = s->router;
     struct loss l = assess(r, b);
+    rws_renewal_lost(r, b);
     if (r->causal) {
         rws_causal_backend_lost(r, b);
     }
@@ -400,6 +402,7 @@ void rws_on_topology(struct sl_session *s)
         return;
     }
     r->tried = 0;
+    rws_renew_soon(r);
     if (rws_replay_is_running(r)) {
         rws_replay_wake(r);
     } else if (r->is_waiting) {
@@ -409,10 +412,11 @@ void rws_on_topology(struct sl_session *s)
     }
 }
 
-bool rws_is_connecting(const struct sl_session *s)
+bool rws_is_connecting(const struct sl_session *s, uint64_t without)
 {
     for (unsigned i = 0; i < s->backend_count; i++) {
-        if (s->backends[i] && !sl_backend_is_ready(s->backends[i])) {
+        bool counts = s->backends[i] && !((without >> i) & 1);
+        if (counts && !sl_backend_is_ready(s->backends[i])) {
             return true;
         }
     }
@@ -439,7 +443,7 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms)
     if (r->held_since_ms == 0 || !(r->is_waiting || s->held)) {
         return;
     }
-    if (!rws_is_connecting(s)) {
+    if (!rws_is_connecting(s, r->renewal.positions)) {
         /* nothing is under way: a server that refused a second ago may be there now */
         r->tried = 0;
     }

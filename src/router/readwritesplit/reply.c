@@ -81,6 +81,9 @@ static void compare(struct rws *r, struct sl_backend *b, uint32_t tag, const str
     }
     if (e->result == SL_HISTORY_PENDING) {
         *(result_of(reply) == SL_HISTORY_OK ? &e->early_ok : &e->early_err) |= 1ull << b->position;
+    } else if (e->result != result_of(reply) && rws_is_renewal(r, b)) {
+        /* a server that has just come back may have to catch up first */
+        sl_backend_lost(b, "it answers a session command differently");
     } else if (e->result != result_of(reply)) {
         rws_exclude(r, (int)b->position,
                     reply->kind == SL_REPLY_KIND_ERR ? b->why : "OK instead of an error");
@@ -223,6 +226,9 @@ void rws_on_reply(struct sl_session *s, struct sl_backend *b, const struct sl_re
     } else {
         compare(r, b, tag, reply);
     }
+    if (purpose == SL_PURPOSE_HISTORY && b->history_left == 0 && sl_backend_is_ready(b)) {
+        rws_renewal_ready(r, b);
+    }
     go_on(r);
 }
 
@@ -261,6 +267,8 @@ void rws_on_backend_ready(struct sl_session *s, struct sl_backend *b)
     if (!sl_history_is_recoverable(&r->history) || !replay_history(r, b)) {
         r->bad |= 1ull << b->position;
         sl_backend_close(b);
+    } else if (b->history_left == 0) {
+        rws_renewal_ready(r, b);
     }
     go_on(r);
 }

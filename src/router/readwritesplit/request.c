@@ -15,8 +15,6 @@
 #include "router/readwritesplit/replay.h"
 #include "router/readwritesplit/request.h"
 
-#define RENEW_REPLICAS_MS 1000
-
 /* ---- copies for a retry ---- */
 
 static bool is_pooled(const struct rws *r)
@@ -78,49 +76,11 @@ void rws_hold(struct rws *r, bool is_saved)
 int rws_connect(struct rws *r, int position)
 {
     int rc = sl_backend_open(r->session, (unsigned)position);
+    r->renewal.positions &= ~(1ull << position);
     if (rc < 0) {
         r->tried |= 1ull << position;
     }
     return rc;
-}
-
-/* Position of the replica to open next: usable, not connected, with the fewest connections. */
-static int next_replica(const struct rws *r)
-{
-    struct sl_server *const *servers = r->session->service->servers;
-    int best = RWS_NONE;
-    for (int i = 0; i < (int)r->session->backend_count; i++) {
-        if (r->session->backends[i] || sl_status_is_master(sl_server_status(servers[i])) ||
-            !rws_is_usable_for_reads(r, i)) {
-            continue;
-        }
-        if (best == RWS_NONE ||
-            sl_server_connections(servers[i]) < sl_server_connections(servers[best])) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-void rws_open_replicas(struct rws *r)
-{
-    r->replicas_opened_ms = sl_loop_now_ms(r->session->worker->loop);
-    uint64_t wanted = (uint64_t)SL_MIN(r->cfg->slave_connections, r->cfg->max_slave_connections);
-    for (uint64_t n = rws_replica_connections(r); n < wanted; n++) {
-        int position = next_replica(r);
-        if (position == RWS_NONE) {
-            return;
-        }
-        rws_connect(r, position);
-    }
-}
-
-void rws_renew_replicas(struct rws *r)
-{
-    uint64_t now_ms = sl_loop_now_ms(r->session->worker->loop);
-    if (!r->cfg->lazy_connect && now_ms - r->replicas_opened_ms >= RENEW_REPLICAS_MS) {
-        rws_open_replicas(r);
-    }
 }
 
 bool rws_can_change_primary(const struct rws *r, int position)

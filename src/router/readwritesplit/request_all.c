@@ -78,7 +78,7 @@ static void remember_command(struct rws *r, struct sl_request *rq, const struct 
     if (rq->command == SL_COM_STMT_PREPARE) {
         e = sl_history_add(&r->history, rq->data, rq->len, r->slot);
     } else if (cfg->disable_sescmd_history &&
-               !rws_is_connecting(r->session)) { /* those on their way need it */
+               !rws_is_connecting(r->session, 0)) { /* those on their way need it */
         r->history.is_lost |= rws_belongs_in_history(rq->command, p->info.type, p->info.is_multi) ||
                               (p->stmt && rws_is_statement(rq->command));
         return;

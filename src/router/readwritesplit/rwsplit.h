@@ -134,6 +134,13 @@ struct rws_instance {
     struct rws_causal_shared causal;
 };
 
+/* Replicas that are opened in the background, renew.c. */
+struct rws_renewal {
+    uint64_t after_ms;  /* not before */
+    uint32_t wait_ms;   /* until the next time; grows while servers refuse */
+    uint64_t positions; /* connections opened by it that have not the session's state yet */
+};
+
 struct rws {
     struct sl_session *session;
     const struct sl_rwsplit_settings *cfg;
@@ -148,10 +155,10 @@ struct rws {
     bool next_trx_sent;  /* SET TRANSACTION is pending on the primary */
     /* servers whose state cannot be made equal: never again in this session */
     uint64_t bad;
-    uint64_t tried;              /* servers that failed for the command in progress */
-    uint64_t denied;             /* servers that refused the user when they were tried last */
-    uint64_t held_since_ms;      /* 0 = nothing is held or waiting */
-    uint64_t replicas_opened_ms; /* when rws_open_replicas was called last */
+    uint64_t tried;         /* servers that failed for the command in progress */
+    uint64_t denied;        /* servers that refused the user when they were tried last */
+    uint64_t held_since_ms; /* 0 = nothing is held or waiting */
+    struct rws_renewal renewal;
     uint32_t write_order;
     /* the command in progress */
     uint32_t type;
@@ -220,6 +227,24 @@ bool rws_belongs_in_history(uint8_t command, uint32_t type, bool is_multi);
 enum rws_target rws_hint_apply(struct rws *r, const struct rws_stmt *stmt, enum rws_rule rule,
                                enum rws_target target);
 
+/* --- renew.c ---------------------------------------------------------------------------------- */
+
+/* Opens replicas up to slave_connections, those with the fewest connections first; nothing waits
+ * for them. */
+void rws_open_replicas(struct rws *r);
+/* The same for a session that reads: a replica that is back is read again by sessions that were
+ * open before. Once a second at most, and less often while servers refuse. */
+void rws_renew_replicas(struct rws *r);
+/* Roles have moved: within a second, each session in its own part of it. */
+void rws_renew_soon(struct rws *r);
+/* The connection has the session's state, or is lost. Nothing if it was not opened here. */
+void rws_renewal_ready(struct rws *r, const struct sl_backend *b);
+void rws_renewal_lost(struct rws *r, const struct sl_backend *b);
+static inline bool rws_is_renewal(const struct rws *r, const struct sl_backend *b)
+{
+    return (r->renewal.positions >> b->position) & 1;
+}
+
 /* --- select.c --------------------------------------------------------------------------------- */
 
 /* Position of the server that should take writes now: the session's own while it is good, else
@@ -249,12 +274,6 @@ void rws_drop_saved(struct rws *r);
 int rws_send(struct rws *r, struct sl_backend *b, struct sl_request *rq, enum sl_purpose purpose,
              uint32_t tag);
 int rws_connect(struct rws *r, int position);
-/* Opens replicas up to slave_connections, those with the fewest connections first; nothing waits
- * for them. */
-void rws_open_replicas(struct rws *r);
-/* The same for a session that reads, RENEW_REPLICAS_MS after the last time at the earliest: a
- * replica that has come back is read again by sessions that were open before. */
-void rws_renew_replicas(struct rws *r);
 /* Ends the READ ONLY transaction that the replica of the session has open. */
 void rws_end_elsewhere(struct rws *r);
 /* The session is locked to the primary from now on. */
@@ -320,8 +339,8 @@ void rws_on_sweep(struct sl_session *s, uint64_t now_ms);
 /* 1047 to a statement: a Galera node outside the primary component. (To another command: the server
  * does not know it.) */
 bool rws_is_not_ready(const struct sl_reply *reply);
-/* Is some connection on its way? */
-bool rws_is_connecting(const struct sl_session *s);
+/* Is some connection on its way? `without`: bits of positions that do not count. */
+bool rws_is_connecting(const struct sl_session *s, uint64_t without);
 /* The command in progress needs a primary and there is none. True if it is held or waits for
  * one. */
 bool rws_no_primary(struct rws *r, bool is_saved);

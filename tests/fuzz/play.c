@@ -130,7 +130,9 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGABRT, tell);
+#ifndef __SANITIZE_ADDRESS__ /* which tells more itself */
     signal(SIGSEGV, tell);
+#endif
     play((const uint8_t *)"", 0);
     bool is_good = true;
     for (int i = 0; i < count; i++) {

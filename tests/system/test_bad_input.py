@@ -316,7 +316,8 @@ def test_reply_that_stops_in_the_middle(two_servers, at):
 # ---------------------------------------------------------------------- REST
 @pytest.mark.parametrize('data', [b'GET / HTTP/9.9\r\n\r\n', b'\0\xff' * 500, b'POST /v1/servers',
                                   b'GET /v1/servers/' + b'a' * 100000 + b' HTTP/1.1\r\n\r\n',
-                                  b'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'])
+                                  b'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'],
+                         ids=['version', 'binary', 'unfinished', 'long', 'outside'])
 def test_rest_garbage(sealane, data):
     with socket.create_connection(('127.0.0.1', sealane.admin_port), 60) as sock:
         say_all(sock, data)

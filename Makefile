@@ -8,18 +8,22 @@ PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test bench fuzz sim install clean asan tsan
+.PHONY: all programs deps demo test bench fuzz sim install clean asan tsan
 
-all: deps
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dbuildtype=release -Db_lto=false
+all: programs
 	@ninja -C $(BUILD)
+
+# Without the tests and the bench.
+programs: deps
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dbuildtype=release -Db_lto=false
+	@ninja -C $(BUILD) programs
 	@tools/link-programs $(BUILD) $(BIN)
 
 deps:
 	@tools/install-deps build
 
 # The story of a cluster that loses its primary, on real servers.
-demo: all
+demo: programs
 	@tools/install-deps lab
 	@$(PYTHON) lab/demo
 

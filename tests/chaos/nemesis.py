@@ -213,7 +213,7 @@ class ReplicaNemesis(Nemesis):
         """The roles as they are now; the old primary goes first: never two Masters."""
         for n in self.replicas():
             self.sealane.set_state(self.server(n), 'master', clear=True)
-            for state in ('running', 'slave'):
+            for state in ('running', 'slave') if n.pid else ():
                 self.sealane.set_state(self.server(n), state)
         self.sealane.set_state(self.server(self.acting), 'slave', clear=True)
         for state in ('running', 'master'):
@@ -246,6 +246,7 @@ class ReplicaNemesis(Nemesis):
             if n.frozen:
                 n.thaw()
             self.rebuild(n)
+        self.announce()
 
     def switch(self, new):
         """As an operator does it by hand: read_only, wait, promote, announce, repoint."""
@@ -295,12 +296,16 @@ class ReplicaNemesis(Nemesis):
         return int(position.rsplit('-', 1)[1]) if position else 0
 
     def rebuild(self, node):
-        """A server that may have what nobody else has starts again from nothing."""
+        """A server that may have what nobody else has starts again from nothing: it is no replica
+        before it has everything."""
+        self.tell(node, 'running', clear=True)
         node.kill()
         node.fill(template.plain(self.lab))
         node.start()
         self.lab.link(node, self.acting, position='')
         node.sql('SET GLOBAL read_only=ON')
+        position = self.acting.value('SELECT @@gtid_binlog_pos')
+        wait_until(lambda: self.caught_up(node, position), RECOVERY_S, 'the rebuilt server is a replica')
 
     def freeze(self, node):
         node.freeze()

@@ -213,20 +213,24 @@ static void test_frozen_server_delays_once(void **state)
 
 static void test_stop_is_prompt(void **state)
 {
-    start();
-    unsigned asked = atomic_load(&probes[0]);
-    atomic_store(&probe_ms[0], 600000);
-    sl_monitor_request_tick(monitor);
-    while (atomic_load(&probes[0]) == asked) {
-        usleep(1000);
+    uint64_t quickest_ms = UINT64_MAX; /* of some: one may meet a pause of the machine */
+    for (unsigned i = 0; i < 5; i++) {
+        start();
+        unsigned asked = atomic_load(&probes[0]);
+        atomic_store(&probe_ms[0], 600000);
+        sl_monitor_request_tick(monitor);
+        while (atomic_load(&probes[0]) == asked) {
+            usleep(1000);
+        }
+        uint64_t start_ms = sl_clock_mono_ms();
+        sl_monitor_stop(monitor);
+        quickest_ms = SL_MIN(quickest_ms, sl_clock_mono_ms() - start_ms);
+        assert_false(sl_monitor_is_running(monitor));
+        sl_monitor_stop(monitor);
+        atomic_store(&probe_ms[0], 0);
     }
-    uint64_t start_ms = sl_clock_mono_ms();
-    sl_monitor_stop(monitor);
-    assert_in_range(sl_clock_mono_ms() - start_ms, 0, 60000);
-    assert_false(sl_monitor_is_running(monitor));
-    sl_monitor_stop(monitor);
-    atomic_store(&probe_ms[0], 0);
-    start(); /* and it starts again */
+    assert_true(quickest_ms < 500); /* neither the probe's end nor the round's */
+    start();                        /* and it starts again */
     assert_int_equal(sl_server_status(servers[0]), R | J | M);
 }
 

@@ -133,9 +133,7 @@ static void warn_about(struct builder *b, const struct sl_conf_section *s,
                         e->value, is_ms ? "ms" : "s");
     }
     if ((row->flags & SL_SETTING_FUTURE) != 0 && !sl_setting_is_default(row, object)) {
-        sl_conf_warning(b->report, place_of(s, e),
-                        "'%s' is not implemented in this version: the setting has no effect",
-                        row->name);
+        sl_conf_warning(b->report, place_of(s, e), "'%s' has no effect in this version", row->name);
     }
 }
 

@@ -234,7 +234,7 @@ static void test_cross_checks(void **state)
         {SERVER "ssl_ca=/\n", false, "TLS is off"},
         {SERVER "ssl_cert=/\n", true, "ssl_key and ssl_cert belong together"},
         {SERVER "disk_space_threshold=/data:80,*:90\n", false,
-         "'disk_space_threshold' is not impl"},
+         "'disk_space_threshold' has no effect in this version"},
         {SERVER "disk_space_threshold=/data:101\n", true, "allowed: path:percent"},
         {SERVER "disk_space_threshold=/data\n", true, "allowed: path:percent"},
         {SERVER "ssl_crl=/\n", true, "unknown parameter 'ssl_crl'"},
